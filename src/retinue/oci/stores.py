@@ -1,0 +1,92 @@
+"""Where manifests and blobs come from and go to. The scope is one repository, not one host.
+
+`None` and empty mean an authoritative no; "could not look" raises, or is named in `Search.blind`.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager as Opened
+from dataclasses import dataclass
+from typing import Protocol
+
+from retinue.errors import RetinueError
+from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Way
+from retinue.oci.manifest import Manifest, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What was found, and which ways could not be looked at.
+
+    "None exist" is `not links and not blind`; nobody can confuse it with "could not look".
+    """
+
+    links: tuple[Link, ...]
+    blind: Mapping[Way, str]
+
+
+class Source(Protocol):
+    """One repository to read from: a remote, an OCI layout, an archive, memory."""
+
+    async def resolve(self, tag: str) -> Digest | None:
+        """None is an authoritative no; all else raises."""
+        ...
+
+    async def manifests(
+        self, digests: Collection[Digest]
+    ) -> Mapping[Digest, Manifest | Unreadable | None]: ...
+
+    async def papers(self, subjects: Collection[Digest]) -> Mapping[Digest, Search]:
+        """Plural, so that a store owns its own parallelism."""
+        ...
+
+    def tags(self) -> AsyncIterator[str]: ...
+
+    def blob(self, digest: Digest, start: int = 0) -> Opened[AsyncIterator[bytes]]:
+        """Raises DigestMismatch at the end, BlobMissing at once."""
+        ...
+
+
+class Sink(Protocol):
+    """One repository to write to. Puts are idempotent; a tag is put last."""
+
+    async def lacks(self, digests: Collection[Digest]) -> set[Digest]:
+        """Which of these blobs are missing here. Plural: a copy asks once per level."""
+        ...
+
+    async def mount(self, digest: Digest, repository: str) -> bool: ...
+
+    async def put_blob(self, digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> None: ...
+
+    async def put_manifest(self, manifest: Manifest) -> None: ...
+
+    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
+        """Raises TagMoved when `expected` is given and the tag names something else."""
+        ...
+
+
+class BlobMissing(RetinueError):
+    """The store says, with authority, that it does not hold this blob."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"blob {digest} is not in this repository")
+        self.digest = digest
+
+
+class DigestMismatch(RetinueError):
+    """Bytes came whose digest is another one than asked for; they must not be used."""
+
+    def __init__(self, expected: Digest, actual: Digest) -> None:
+        super().__init__(f"expected {expected}, but the bytes hash to {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class TagMoved(RetinueError):
+    """Somebody else moved the tag since it was read."""
+
+    def __init__(self, tag: str, expected: Digest | None, actual: Digest | None) -> None:
+        super().__init__(f"tag {tag!r} was expected at {expected}, but is at {actual}")
+        self.tag = tag
+        self.expected = expected
+        self.actual = actual

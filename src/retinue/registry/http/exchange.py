@@ -1,0 +1,124 @@
+"""Requests and responses as the handlers see them: raw ASGI, no framework on the hot path."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from retinue.errors import RetinueError
+from retinue.registry.access.principal import Principal
+from retinue.registry.storage.blobstore import LocalFile
+
+Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+MAX_PARAMS = 64
+"""Query parameters that are looked at; a request with more is refused."""
+
+
+class ClientGone(RetinueError):
+    """The connection ended before the body did: what came must not be taken for the whole."""
+
+    def __init__(self) -> None:
+        super().__init__("the client went away before its request was complete")
+
+
+class BodyTooLarge(RetinueError):
+    """The body has more bytes than this resource may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes")
+        self.limit = limit
+
+
+class MalformedQuery(RetinueError):
+    """The query string cannot be read, or has too many parameters."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the query string {reason}")
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. Header names are lower case, as ASGI delivers them."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    receive: Receive
+    principal: Principal
+    request_id: str
+    peer: str
+    scheme: str
+
+    def header(self, name: bytes) -> str | None:
+        """The first value of a header, decoded as latin-1."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def params(self) -> dict[str, list[str]]:
+        """Query parameters in order of arrival; raises MalformedQuery."""
+        found: dict[str, list[str]] = {}
+        if not self.query:
+            return found
+        try:
+            pairs = parse_qsl(
+                self.query.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=MAX_PARAMS,
+            )
+        except ValueError as problem:
+            raise MalformedQuery(f"cannot be read: {problem}") from problem
+        for key, value in pairs:
+            found.setdefault(key, []).append(value)
+        return found
+
+    def param(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        values = self.params().get(name)
+        return values[0] if values else None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Only `more_body=False` ends it (storage rule 6)."""
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            if body := message.get("body"):
+                yield body
+            if not message.get("more_body", False):
+                return
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body; raises BodyTooLarge before more than `limit` bytes are kept."""
+        length = self.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) > limit:
+            raise BodyTooLarge(limit)
+        parts: list[bytes] = []
+        size = 0
+        async for part in self.chunks():
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(limit)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@dataclass(slots=True)
+class Response:
+    """What a handler answers.
+
+    `body` is bytes, a file that the server sends itself, or a stream. `length` is for a stream,
+    and for HEAD (where the body stays empty). The writer adds content-length and request id.
+    """
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes | LocalFile | AsyncIterator[bytes] = b""
+    length: int | None = None
