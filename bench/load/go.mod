@@ -1,0 +1,3 @@
+module retinue.invalid/bench/load
+
+go 1.22
