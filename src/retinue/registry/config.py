@@ -1,0 +1,402 @@
+"""Every option of the registry, once. Flags, environment, file and docs derive from `Config`."""
+# ruff: noqa: RUF009 -- option() returns a field
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from retinue.errors import RetinueError
+
+PREFIX = "RETINUE_"
+FILE_VARIABLE = "RETINUE_CONFIG"
+"""Environment variable that names the configuration file; read by the command line."""
+
+
+class BadOption(RetinueError):
+    """An option has a value that it cannot have. `origin` says where the value was given."""
+
+    def __init__(self, name: str, origin: str, reason: str) -> None:
+        super().__init__(f"{name} ({origin}): {reason}")
+        self.name = name
+        self.origin = origin
+        self.reason = reason
+
+
+class UnknownOption(RetinueError):
+    """There is no such option; a typing error in one that protects must not pass unnoticed."""
+
+    def __init__(self, name: str, origin: str, alike: str | None) -> None:
+        hint = f"; did you mean {alike!r}?" if alike else ""
+        super().__init__(f"{origin}: there is no option {name!r}{hint}")
+        self.name = name
+        self.origin = origin
+        self.alike = alike
+
+
+class UnreadableFile(RetinueError):
+    """The configuration file is missing or is no TOML."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
+
+# ---- how each kind of value is read from text, and from TOML
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected text")  # noqa: TRY004 -- one class for whatever is wrong
+    return value
+
+
+def _path(value: object) -> Path:
+    text = _text(value)
+    if not text:
+        raise ValueError("expected a path")
+    return Path(text)
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    found = known.get(_text(value).lower())
+    if found is None:
+        raise ValueError(f"expected true or false, not {value!r}")
+    return found
+
+
+def _count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = _text(value)
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"expected a number, not {value!r}")
+    return int(text)
+
+
+_SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "B": 1}
+_TIMES = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _scaled(value: object, units: Mapping[str, float], example: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = _text(value).strip()
+    for unit in sorted(units, key=len, reverse=True):
+        number = text.removesuffix(unit).rstrip()
+        if number != text and number.replace(".", "", 1).isdigit():
+            return float(number) * units[unit]
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise ValueError(f"expected something like {example}, not {value!r}")
+
+
+def _size(value: object) -> int:
+    return int(_scaled(value, _SIZES, "4MiB"))
+
+
+def _duration(value: object) -> float:
+    return float(_scaled(value, _TIMES, "24h"))
+
+
+def _list(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(_text(item) for item in value)
+    return tuple(item.strip() for item in _text(value).split(";") if item.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`read` makes a value of text or TOML, raising ValueError; `shape` is what help shows."""
+
+    read: Callable[[object], Any]
+    shape: str
+
+
+TEXT = Kind(_text, "TEXT")
+PATH = Kind(_path, "PATH")
+SWITCH = Kind(_switch, "true|false")
+COUNT = Kind(_count, "N")
+SIZE = Kind(_size, "SIZE")
+DURATION = Kind(_duration, "TIME")
+LIST = Kind(_list, "A;B;…")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What an option is besides its name and default."""
+
+    kind: Kind
+    help: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+
+
+def option(
+    default: Any,
+    kind: Kind,
+    text: str,
+    *,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+) -> Any:
+    """A field of `Config`; durations are seconds, sizes are bytes."""
+    meta = Option(kind, text, choices, least)
+    return field(default=default, metadata={"option": meta})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The options, checked. Durations in seconds, sizes in bytes."""
+
+    data: Path = option(Path("retinue-data"), PATH, "folder of the catalog and the blobs")
+    listen: str = option("127.0.0.1:5000", TEXT, "address and port to listen on")
+    database: str = option(
+        "", TEXT, "sqlite:PATH or postgresql://…; by default catalog.db in the data folder"
+    )
+    workers: int = option(0, COUNT, "worker processes; 0: one for each core")
+    threads: int = option(4, COUNT, "threads for file work in each worker", least=1)
+    durable: bool = option(
+        True, SWITCH, "acknowledge a push only once it is on disk; false loses data on power loss"
+    )
+    external_url: str = option(
+        "", TEXT, "URL under which clients reach this registry; makes Location absolute"
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        (), LIST, "networks whose X-Forwarded-For and X-Forwarded-Proto are believed"
+    )
+    tls_cert: Path | None = option(
+        None, PATH, "certificate chain (PEM); read again when it changes"
+    )
+    tls_key: Path | None = option(None, PATH, "private key of the certificate (PEM)")
+    htpasswd: Path | None = option(
+        None, PATH, "file of users and bcrypt or argon2 hashes; read again when it changes"
+    )
+    rules: tuple[str, ...] = option(
+        (),
+        LIST,
+        "who may do what: 'USER[,USER] read|write GLOB', where USER may be 'anonymous' or"
+        " 'users'; by default 'users write *'",
+    )
+    open: bool = option(
+        False, SWITCH, "let anybody do anything also beyond loopback, where no users are configured"
+    )
+    auth_failures: int = option(
+        30, COUNT, "failed logins per minute and address before more are refused", least=1
+    )
+    max_manifest: int = option(4 << 20, SIZE, "largest manifest", least=1 << 10)
+    max_blob: int = option(0, SIZE, "largest blob; 0: no limit")
+    max_tags: int = option(32, COUNT, "tags that one manifest push may set", least=10)
+    inline_blob: int = option(64 << 10, SIZE, "blobs up to this size are kept in the catalog")
+    sparse: bool = option(False, SWITCH, "accept indexes whose children are missing")
+    referrers_page: int = option(4 << 20, SIZE, "referrers lists are paged past this size")
+    cache: int = option(64 << 20, SIZE, "memory for verified manifests and lists in each worker")
+    old_discovery: bool = option(False, SWITCH, "answer the discovery endpoints of earlier drafts")
+    notice: str = option("", TEXT, "text that clients are shown with every answer (Warning header)")
+    upload_expires: float = option(
+        604800.0, DURATION, "time after which an abandoned upload is dropped", least=60
+    )
+    grace: float = option(
+        86400.0, DURATION, "time that unreferenced content is kept after its last use", least=1
+    )
+    paper_grace: float = option(
+        604800.0, DURATION, "time that a paper waits for its subject", least=1
+    )
+    trash_delay: float = option(
+        86400.0, DURATION, "time between deleting content and removing its file", least=1
+    )
+    keep_untagged: bool = option(
+        True, SWITCH, "keep manifests that have lost their last tag; false: collect them"
+    )
+    gc_interval: float = option(300.0, DURATION, "time between collections; 0: none")
+    scrub_interval: float = option(
+        604800.0, DURATION, "time within which stored bytes are read and checked again; 0: never"
+    )
+    scrub_rate: int = option(16 << 20, SIZE, "bytes per second that checking may read", least=1)
+    header_timeout: float = option(30.0, DURATION, "time for a client to send its headers", least=1)
+    body_timeout: float = option(
+        60.0, DURATION, "longest pause of a client that sends or takes a body", least=0.1
+    )
+    drain: float = option(30.0, DURATION, "time that requests under way get at shutdown", least=1)
+    drain_delay: float = option(
+        0.0, DURATION, "time at shutdown in which /readyz says no while requests are still served"
+    )
+    log_format: str = option("human", TEXT, "shape of log lines", choices=("human", "json"))
+    log_level: str = option(
+        "info", TEXT, "least level that is logged", choices=("debug", "info", "warning", "error")
+    )
+    access_log: bool = option(False, SWITCH, "log every request")
+    traces: str = option("", TEXT, "OTLP/HTTP endpoint for traces; needs retinue[tracing]")
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            _check(each, getattr(self, each.name))
+        _host_port(self.listen)
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise BadOption("tls_cert", "together", "tls_cert and tls_key are given both or not")
+        for network in self.trusted_proxies:
+            _network(network)
+        if self.external_url:
+            _url(self.external_url)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return _host_port(self.listen)
+
+    @property
+    def catalog(self) -> str:
+        """Where the catalog is, as `open_catalog` takes it."""
+        return self.database or f"sqlite:{self.data / 'catalog.db'}"
+
+    @property
+    def loopback(self) -> bool:
+        host = self.address[0]
+        return host == "localhost" or ip_address(host).is_loopback
+
+
+def _check(each: "Field[Any]", value: Any) -> None:
+    meta: Option = each.metadata["option"]
+    if meta.choices and value not in meta.choices:
+        raise BadOption(each.name, "value", f"expected one of {', '.join(meta.choices)}")
+    if meta.least is not None and value < meta.least:
+        raise BadOption(each.name, "value", f"{value} is less than {meta.least:g}")
+
+
+def _host_port(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadOption("listen", listen, "expected HOST:PORT with a port from 1 to 65535")
+    if host != "localhost":
+        try:
+            ip_address(host)
+        except ValueError as problem:
+            raise BadOption("listen", listen, "HOST is an IP address or 'localhost'") from problem
+    return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as problem:
+        raise BadOption("trusted_proxies", text, f"expected a network: {problem}") from problem
+
+
+def _url(text: str) -> None:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise BadOption("external_url", text, "expected http(s)://HOST[:PORT][/PATH]")
+
+
+# ---- putting the sources together
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option as it is in force. `origin`: default, file, environment or flag."""
+
+    name: str
+    value: object
+    origin: str
+    help: str
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def options() -> Mapping[str, tuple[Option, object]]:
+    """Name to option and default, in order of declaration; help and docs are made of it."""
+    found: dict[str, tuple[Option, object]] = {}
+    for each in fields(Config):
+        assert each.default is not MISSING
+        found[each.name] = (each.metadata["option"], each.default)
+    return found
+
+
+def load(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None = None
+) -> Config:
+    """Flags win over the environment, which wins over the file.
+
+    `flags` maps option names (`tls_cert`) to text, or None where the flag was not given.
+    Raises BadOption, UnknownOption, UnreadableFile.
+    """
+    return Config(**{name: value for name, (value, _) in _given(flags, environ, file).items()})
+
+
+def explain(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None = None
+) -> tuple[Setting, ...]:
+    """Each option in force, with where it came from; raises as `load` does."""
+    given = _given(flags, environ, file)
+    config = Config(**{name: value for name, (value, _) in given.items()})
+    return tuple(
+        Setting(
+            name,
+            _shown(getattr(config, name)),
+            given[name][1] if name in given else "default",
+            o.help,
+        )
+        for name, (o, _) in options().items()
+    )
+
+
+def _shown(value: object) -> object:
+    """Passwords inside of URLs are not for the eyes of whoever reads a listing."""
+    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+
+
+def _given(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None
+) -> dict[str, tuple[Any, str]]:
+    known = options()
+    found: dict[str, tuple[Any, str]] = {}
+    for name, value, origin in (
+        *_from_file(file),
+        *_from_environ(environ),
+        *((name, text, f"flag {flag(name)}") for name, text in flags.items() if text is not None),
+    ):
+        if name not in known:
+            raise UnknownOption(name, origin, _alike(name, known))
+        try:
+            found[name] = known[name][0].kind.read(value), origin
+        except ValueError as problem:
+            raise BadOption(name, origin, str(problem)) from problem
+    return found
+
+
+def _alike(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(name.replace("-", "_"), known, n=1)), None)
+
+
+def _from_file(file: Path | None) -> Iterable[tuple[str, object, str]]:
+    if file is None:
+        return
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as problem:
+        raise UnreadableFile(file, str(problem)) from problem
+    for key, value in table.items():
+        yield key, value, f"file {file}"
+
+
+def _from_environ(environ: Mapping[str, str]) -> Iterable[tuple[str, object, str]]:
+    for key, value in environ.items():
+        if key.startswith(PREFIX) and key != FILE_VARIABLE:
+            yield key.removeprefix(PREFIX).lower(), value, f"environment {key}"

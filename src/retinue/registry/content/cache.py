@@ -1,0 +1,56 @@
+"""Verified bytes, in memory, by what identifies them. Never presence, never permission."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+OVERHEAD = 512
+"""What one entry costs besides its bytes: keys, headers, links of the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`headers` are those that always go with the bytes, encoded once."""
+
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class ByteCache:
+    """Least recently used entries up to `limit` bytes. One event loop uses it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self.hits = 0
+        self.misses = 0
+        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+
+    def get(self, key: Hashable) -> Entry | None:
+        found = self._entries.get(key)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: Hashable, value: Entry) -> None:
+        """Keep a value; one that is larger than a quarter of the cache is not kept."""
+        cost = len(value.body) + OVERHEAD
+        if cost > self.limit // 4:
+            return
+        self.drop(key)
+        self._entries[key] = value
+        self.used += cost
+        while self.used > self.limit:
+            _, old = self._entries.popitem(last=False)
+            self.used -= len(old.body) + OVERHEAD
+
+    def drop(self, key: Hashable) -> None:
+        old = self._entries.pop(key, None)
+        if old is not None:
+            self.used -= len(old.body) + OVERHEAD
+
+    def __len__(self) -> int:
+        return len(self._entries)

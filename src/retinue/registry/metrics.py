@@ -1,0 +1,228 @@
+"""Every metric of the registry, declared once, counted in memory that its processes share.
+
+Each process owns a slot: a row of 64-bit cells that nobody else writes. `/metrics` adds up the
+slots. A process that starts in the place of another one goes on counting in its slot.
+"""
+
+import mmap
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager as Held
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeAlias
+
+Labels: TypeAlias = tuple[str, ...]
+
+METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "other")
+CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+RESOURCES = (
+    "manifests",
+    "blobs",
+    "uploads",
+    "tags",
+    "referrers",
+    "catalog",
+    "extensions",
+    "operations",
+    "other",
+)
+SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Only goes up. `labels`: each label's name and all its values. `scale` divides the cells."""
+
+    name: str
+    help: str
+    labels: tuple[tuple[str, Labels], ...] = ()
+    scale: int = 1
+    kind: str = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge(Counter):
+    """Goes up and down; starts at zero with its process."""
+
+    kind: str = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Seconds, in buckets."""
+
+    name: str
+    help: str
+    labels: tuple[tuple[str, Labels], ...] = ()
+    buckets: tuple[float, ...] = SECONDS
+
+
+REQUESTS = Counter(
+    "retinue_requests_total",
+    "Requests answered.",
+    (("resource", RESOURCES), ("method", METHODS), ("status", CLASSES)),
+)
+DURATION = Histogram(
+    "retinue_request_seconds",
+    "Time from a request's headers to the end of its answer.",
+    (("resource", RESOURCES),),
+)
+SENT = Counter("retinue_sent_bytes_total", "Bytes of bodies sent.", (("resource", RESOURCES),))
+IN_FLIGHT = Gauge("retinue_requests_in_flight", "Requests being answered.")
+CACHE_HITS = Counter("retinue_cache_hits_total", "Reads answered with bytes from memory.")
+CACHE_MISSES = Counter("retinue_cache_misses_total", "Reads that had to fetch their bytes.")
+CACHE_BYTES = Gauge("retinue_cache_bytes", "Memory in use for verified bytes.")
+CORRUPT = Counter("retinue_corrupt_total", "Reads refused because the bytes were not their digest.")
+LOGINS = Counter("retinue_logins_total", "Credentials checked.", (("result", ("right", "wrong")),))
+PULLS = Counter("retinue_pulls_total", "Manifest pulls recorded.")
+PULLS_LOST = Counter("retinue_pulls_lost_total", "Manifest pulls that could not be recorded.")
+UPKEEP_RUNS = Counter(
+    "retinue_upkeep_runs_total",
+    "Runs of background work.",
+    (("task", ("gc", "scrub", "uploads", "trash")), ("result", ("done", "failed"))),
+)
+UPKEEP_SECONDS = Counter(
+    "retinue_upkeep_seconds_total",
+    "Time spent in background work.",
+    (("task", ("gc", "scrub", "uploads", "trash")),),
+    scale=1_000_000,
+)
+
+ALL: tuple[Counter | Histogram, ...] = (
+    REQUESTS,
+    DURATION,
+    SENT,
+    IN_FLIGHT,
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_BYTES,
+    CORRUPT,
+    LOGINS,
+    PULLS,
+    PULLS_LOST,
+    UPKEEP_RUNS,
+    UPKEEP_SECONDS,
+)
+
+
+def _combinations(labels: Sequence[tuple[str, Labels]]) -> list[Labels]:
+    return list(product(*(values for _, values in labels)))
+
+
+def _layout() -> tuple[dict[str, dict[Labels, int]], int]:
+    """Where each metric's cells are, and how many there are in all."""
+    cells: dict[str, dict[Labels, int]] = {}
+    at = 1  # cell 0 is the process that owns the slot
+    for metric in ALL:
+        width = len(metric.buckets) + 2 if isinstance(metric, Histogram) else 1
+        cells[metric.name] = {}
+        for combination in _combinations(metric.labels):
+            cells[metric.name][combination] = at
+            at += width
+    return cells, at
+
+
+CELLS, WIDTH = _layout()
+
+
+class Metrics:
+    """The slot of this process."""
+
+    def __init__(self, cells: "memoryview[int] | None" = None) -> None:
+        """`cells`: WIDTH unsigned 64-bit integers; by default memory of its own."""
+        self.cells = cells if cells is not None else memoryview(bytearray(WIDTH * 8)).cast("Q")
+        self._requests = dict(CELLS[REQUESTS.name])
+        self._durations = {key[0]: at for key, at in CELLS[DURATION.name].items()}
+        self._sent = {key[0]: at for key, at in CELLS[SENT.name].items()}
+        self._flying = CELLS[IN_FLIGHT.name][()]
+
+    def add(self, metric: Counter, amount: float = 1, *labels: str) -> None:
+        self.cells[CELLS[metric.name][labels]] += int(amount * metric.scale)
+
+    def set(self, metric: Gauge, value: int, *labels: str) -> None:
+        self.cells[CELLS[metric.name][labels]] = value
+
+    def begin(self) -> None:
+        """A request came."""
+        self.cells[self._flying] += 1
+
+    def end(self, resource: str, method: str, status: int, seconds: float, sent: int) -> None:
+        """It was answered. On the hot path: five additions and no allocation to speak of."""
+        cells = self.cells
+        cells[self._flying] -= 1
+        at = self._requests.get((resource, method, CLASSES[status // 100 - 1]))
+        if at is None:
+            at = self._requests[resource, "other", CLASSES[status // 100 - 1]]
+        cells[at] += 1
+        cells[self._sent[resource]] += sent
+        base = self._durations[resource]
+        cells[base + bisect_left(SECONDS, seconds)] += 1
+        cells[base + len(SECONDS) + 1] += int(seconds * 1_000_000)
+
+
+class Shared:
+    """Slots for `processes`, in memory that is inherited by forked processes."""
+
+    def __init__(self, processes: int) -> None:
+        self.slots = processes
+        self._memory = mmap.mmap(-1, processes * WIDTH * 8)
+        self._cells = memoryview(self._memory).cast("Q")
+
+    def claim(self, lock: Held[object], alive: Callable[[int], bool]) -> Metrics:
+        """A slot for this process: a free one, or that of a process which is gone."""
+        with lock:
+            for number in range(self.slots):
+                cells = self._slot(number)
+                if not cells[0] or not alive(cells[0]):
+                    cells[0] = os.getpid()
+                    for gauge in (metric for metric in ALL if isinstance(metric, Gauge)):
+                        for at in CELLS[gauge.name].values():
+                            cells[at] = 0
+                    return Metrics(cells)
+        raise RuntimeError(f"all {self.slots} slots are taken by living processes")
+
+    def totals(self) -> Mapping[int, int]:
+        """The sum of every cell over all slots."""
+        slots = [self._slot(number) for number in range(self.slots)]
+        return {at: sum(slot[at] for slot in slots) for at in range(1, WIDTH)}
+
+    def _slot(self, number: int) -> "memoryview[int]":
+        return self._cells[number * WIDTH : (number + 1) * WIDTH]
+
+
+def exposition(totals: Mapping[int, int]) -> str:
+    """The Prometheus text format, version 0.0.4."""
+    return "".join(f"{line}\n" for metric in ALL for line in _lines(metric, totals))
+
+
+def _lines(metric: Counter | Histogram, totals: Mapping[int, int]) -> Iterator[str]:
+    kind = "histogram" if isinstance(metric, Histogram) else metric.kind
+    yield f"# HELP {metric.name} {metric.help}"
+    yield f"# TYPE {metric.name} {kind}"
+    names = [name for name, _ in metric.labels]
+    for values, at in CELLS[metric.name].items():
+        labels = list(zip(names, values, strict=True))
+        if isinstance(metric, Histogram):
+            yield from _buckets(metric, labels, at, totals)
+        elif totals[at] or not labels:
+            value = totals[at] / metric.scale if metric.scale > 1 else totals[at]
+            yield f"{metric.name}{_braces(labels)} {value}"
+
+
+def _buckets(
+    metric: Histogram, labels: list[tuple[str, str]], at: int, totals: Mapping[int, int]
+) -> Iterator[str]:
+    count = 0
+    for number, bound in enumerate((*metric.buckets, float("inf"))):
+        count += totals[at + number]
+        text = "+Inf" if bound == float("inf") else f"{bound:g}"
+        yield f"{metric.name}_bucket{_braces([*labels, ('le', text)])} {count}"
+    yield f"{metric.name}_sum{_braces(labels)} {totals[at + len(metric.buckets) + 1] / 1e6}"
+    yield f"{metric.name}_count{_braces(labels)} {count}"
+
+
+def _braces(labels: Iterable[tuple[str, str]]) -> str:
+    inner = ",".join(f'{name}="{value}"' for name, value in labels)
+    return f"{{{inner}}}" if inner else ""
