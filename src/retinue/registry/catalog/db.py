@@ -7,7 +7,8 @@ calling it again.
 
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from enum import StrEnum
+from typing import NoReturn, Protocol, TypeAlias, TypeVar
 
 from retinue.errors import RetinueError
 
@@ -23,13 +24,22 @@ class Sql:
 
     Arguments are passed by position, in the order in which the names first appear in `text`.
     `postgres` overrides the text there (with the same names in the same order of `text`).
+    The contract suite refuses a statement that reads a whole table or index, unless it `scans`.
     """
 
-    def __init__(self, text: str, *, postgres: str | None = None) -> None:
+    def __init__(self, text: str, *, postgres: str | None = None, scans: bool = False) -> None:
+        self.scans = scans
         self.names = tuple(dict.fromkeys(_NAME.findall(text)))
         self.sqlite = _NAME.sub(lambda m: f"?{self.names.index(m[1]) + 1}", text)
         self.postgres = _NAME.sub(lambda m: f"${self.names.index(m[1]) + 1}", postgres or text)
         ALL.append(self)
+
+    def require_keyset(self) -> None:
+        """Raises ValueError unless this can be read by pages (see `Catalog.pages`)."""
+        if self.names[-2:] != ("after", "most"):
+            raise ValueError(
+                f"its last names are {self.names[-2:]}, not after and most: {self.sqlite}"
+            )
 
 
 ALL: list[Sql] = []
@@ -40,11 +50,46 @@ Change: TypeAlias = Generator[tuple[Sql, Row], Sequence[Row], T]
 
 
 class CatalogUnavailable(RetinueError):
-    """The database cannot be used now (full disk, I/O error, lost connection)."""
+    """The database cannot be used now (full disk, I/O error, lost connection).
+
+    A write that was answered so may have been kept in one case alone: when the connection to a
+    PostgreSQL server, or the power, went while it committed.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the catalog is unavailable: {reason}")
         self.reason = reason
+
+
+class Constraint(StrEnum):
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign key"
+    NOT_NULL = "not null"
+    CHECK = "check"
+
+
+class ConstraintViolated(RetinueError):
+    """A statement of a change broke a constraint of the schema.
+
+    Raised into the change at its `yield`, so that it can say in its own words what this means; it
+    ends the change on both databases (PostgreSQL has aborted the transaction by then): a change
+    that goes on is undone, and this is raised for it.
+    """
+
+    def __init__(self, kind: Constraint, detail: str) -> None:
+        super().__init__(f"{kind} constraint violated: {detail}")
+        self.kind = kind
+        self.detail = detail
+
+
+def end(change: Change[T], violated: ConstraintViolated) -> NoReturn:
+    """Raise `violated` into `change`, and from here what comes out of it, or itself."""
+    try:
+        change.throw(violated)
+    except StopIteration:
+        raise violated from None
+    change.close()
+    raise violated
 
 
 class Catalog(Protocol):
@@ -71,7 +116,8 @@ class Catalog(Protocol):
         """Run a transaction, grouped with others, in its own savepoint; re-run on conflict.
 
         What `change` raises undoes it alone and is raised here. Raises CatalogUnavailable when
-        the database fails; then nothing of it was kept.
+        the database fails; then nothing of it was kept (but see there). A caller that is cancelled
+        meanwhile does not know whether it was.
         """
         ...
 

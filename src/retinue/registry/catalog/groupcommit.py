@@ -1,0 +1,258 @@
+"""Group commit: one thread per process writes, and many changes share one synced commit."""
+
+import fcntl
+import logging
+import os
+from asyncio import AbstractEventLoop, Future, get_running_loop
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+import apsw
+
+from retinue.registry.catalog.db import (
+    CatalogUnavailable,
+    Change,
+    Constraint,
+    ConstraintViolated,
+    Row,
+    Sql,
+    T,
+    end,
+)
+
+BATCH = 256
+"""Most changes in one commit."""
+WAITING = 10_000
+"""Most changes that may wait for one; more are refused at once."""
+
+FAILURES = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.ProtocolError,
+    apsw.NoMemError,
+    apsw.InterruptError,
+    apsw.PermissionsError,
+    apsw.ConnectionClosedError,
+)
+"""Not the fault of any one change: the batch fails as a whole."""
+
+_KINDS = {
+    apsw.SQLITE_CONSTRAINT_UNIQUE: Constraint.UNIQUE,
+    apsw.SQLITE_CONSTRAINT_PRIMARYKEY: Constraint.UNIQUE,
+    apsw.SQLITE_CONSTRAINT_ROWID: Constraint.UNIQUE,
+    apsw.SQLITE_CONSTRAINT_FOREIGNKEY: Constraint.FOREIGN_KEY,
+    apsw.SQLITE_CONSTRAINT_NOTNULL: Constraint.NOT_NULL,
+    apsw.SQLITE_CONSTRAINT_CHECK: Constraint.CHECK,
+}
+
+log = logging.getLogger(__name__)
+
+
+class FileLock:
+    """`flock` on a file of its own, so that the processes of one folder take fair turns."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    @contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Whether it was free; it is held if so."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class Waiter:
+    """A change that waits for its commit, and then its outcome. Lives until the batch is told."""
+
+    __slots__ = ("change", "error", "future", "loop", "result")
+
+    def __init__(self, change: Callable[[], Change[Any]], loop: AbstractEventLoop) -> None:
+        self.change = change
+        self.loop = loop
+        self.future: Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def tell(self) -> None:
+        if self.future.done():  # its caller was cancelled
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+def bearable(error: BaseException) -> BaseException:
+    """`error` as a future accepts it: a StopIteration would end the coroutine that waits."""
+    if not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError("a change raised StopIteration")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _tell(waiters: Sequence[Waiter]) -> None:
+    for waiter in waiters:
+        waiter.tell()
+
+
+def _wake(waiters: Sequence[Waiter]) -> None:
+    """One hop per event loop, not one per waiter: a hop costs as much as a small change."""
+    loops: dict[AbstractEventLoop, list[Waiter]] = {}
+    for waiter in waiters:
+        loops.setdefault(waiter.loop, []).append(waiter)
+    for loop, group in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_tell, group)
+
+
+def run(cursor: apsw.Cursor, sql: Sql, args: Row) -> Sequence[Row]:
+    """One statement of a change. Raises ConstraintViolated, or what APSW raises."""
+    try:
+        rows: Sequence[Row] = cursor.execute(sql.sqlite, args).fetchall()
+    except apsw.ConstraintError as error:
+        kind = _KINDS.get(error.extendedresult)  # type: ignore[attr-defined]
+        if kind is None:
+            raise
+        raise ConstraintViolated(kind, str(error)) from error
+    return rows
+
+
+def drive(cursor: apsw.Cursor, change: Change[T]) -> T:
+    """Run `change` to its end, inside whatever transaction is open."""
+    try:
+        sql, args = next(change)
+        while True:
+            try:
+                rows = run(cursor, sql, args)
+            except ConstraintViolated as violated:
+                end(change, violated)
+            sql, args = change.send(rows)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+class GroupCommit:
+    """Takes changes from event loops; a thread runs them in batches and wakes who waits.
+
+    `connect` opens a connection for writing. After a failure of the database the thread takes a
+    fresh one: a descriptor whose fsync failed is never asked again (storage.md 2).
+    """
+
+    def __init__(self, connect: Callable[[], apsw.Connection], turn: FileLock) -> None:
+        self._connect = connect
+        self._connection = connect()
+        self._cursor = self._connection.cursor()
+        self._turn = turn
+        self._queue: SimpleQueue[Waiter | None] = SimpleQueue()
+        self._closing = False
+        self._thread = Thread(target=self._work, name="catalog-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, change: Callable[[], Change[T]]) -> "Future[T]":
+        """Called on an event loop. Raises CatalogUnavailable when closed or overrun."""
+        if self._closing:
+            raise CatalogUnavailable("it is closed")
+        if self._queue.qsize() >= WAITING:
+            raise CatalogUnavailable(f"{WAITING} changes wait for the disk already")
+        waiter = Waiter(change, get_running_loop())
+        self._queue.put(waiter)
+        return waiter.future
+
+    def stop(self) -> None:
+        """Take no more; what waits is still committed. Called where `submit` is."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait for the end, after `stop`. Blocks."""
+        self._thread.join()
+        self._connection.close()
+
+    def _work(self) -> None:
+        while (waiter := self._queue.get()) is not None:
+            batch = [waiter]
+            try:
+                with self._turn.held():
+                    self._gather(batch)
+                    self._commit(batch)
+            except BaseException as error:  # the thread outlives every failure
+                self._fail(batch, error)
+            _wake(batch)
+
+    def _gather(self, batch: list[Waiter]) -> None:
+        """What came while the last batch was synced, and while this one waited for its turn."""
+        while len(batch) < BATCH:
+            try:
+                waiter = self._queue.get_nowait()
+            except Empty:
+                return
+            if waiter is None:
+                self._queue.put(None)  # for the loop to find
+                return
+            batch.append(waiter)
+
+    def _commit(self, batch: Sequence[Waiter]) -> None:
+        self._cursor.execute("begin immediate")
+        for waiter in batch:
+            if not waiter.future.cancelled():
+                self._attempt(waiter)
+        self._cursor.execute("commit")
+
+    def _attempt(self, waiter: Waiter) -> None:
+        """One change under its savepoint. Raises what is no fault of its own."""
+        self._cursor.execute("savepoint change")
+        try:
+            waiter.result = drive(self._cursor, waiter.change())
+        except FAILURES:
+            raise
+        except BaseException as error:
+            self._cursor.execute("rollback to change")
+            waiter.error = bearable(error)
+        self._cursor.execute("release change")
+
+    def _fail(self, batch: Sequence[Waiter], error: BaseException) -> None:
+        log.error("a commit of %d changes failed: %s", len(batch), error)
+        for waiter in batch:
+            waiter.result = None
+            waiter.error = CatalogUnavailable(str(error))
+            waiter.error.__cause__ = error
+        self._renew()
+
+    def _renew(self) -> None:
+        self._connection.close(force=True)
+        try:
+            self._connection = self._connect()
+            self._cursor = self._connection.cursor()
+        except apsw.Error as error:  # the next batch finds a closed connection, fails, tries again
+            log.error("the catalog cannot be opened again: %s", error)  # noqa: TRY400

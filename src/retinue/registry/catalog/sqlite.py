@@ -1,0 +1,207 @@
+"""The catalog on SQLite: reads inline on the event loop, writes in groups, scans in a thread.
+
+Every connection of this module is made after the process that uses it started: SQLite's locks do
+not survive a fork. The file is opened through SQLite alone, because closing any other descriptor
+of it drops the process's POSIX locks, and with them synced commits (storage.md 3).
+"""
+
+from asyncio import get_running_loop
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import apsw
+
+from retinue.errors import RetinueError
+from retinue.registry.catalog import meta, migrate
+from retinue.registry.catalog.checkpoint import Checkpointer
+from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql, T
+from retinue.registry.catalog.groupcommit import FAILURES, FileLock, GroupCommit, run
+from retinue.registry.catalog.localdisk import require_local
+
+LEAST_LIBRARY = (3, 51, 3)
+"""Older ones can lose commits when the WAL begins anew (storage.md 3)."""
+
+PAGE = 500
+"""Rows per page of a scan."""
+
+STATEMENTS = 256
+"""Prepared statements kept per connection."""
+
+_WAIT_READ = 2_000
+_WAIT_WRITE = 20_000
+"""Milliseconds that SQLite waits for a lock of somebody else's."""
+
+_CACHE_KIB = 16_384
+_WAL_BYTES = 64 << 20
+
+
+class LibraryTooOld(RetinueError):
+    def __init__(self, version: str) -> None:
+        least = ".".join(map(str, LEAST_LIBRARY))
+        super().__init__(f"SQLite {version} can lose commits: install apsw {least} or newer")
+        self.version = version
+
+
+def require_library(version: str) -> None:
+    """Raises LibraryTooOld."""
+    if tuple(int(part) for part in version.split(".")) < LEAST_LIBRARY:
+        raise LibraryTooOld(version)
+
+
+class SqliteFile:
+    """Where a catalog is, and how it is opened. `vfs`: a name registered with SQLite."""
+
+    def __init__(self, path: Path, *, durable: bool = True, vfs: str | None = None) -> None:
+        self.path = path
+        self.durable = durable
+        self.vfs = vfs
+
+    def writer(self) -> apsw.Connection:
+        connection = self._open(_WAIT_WRITE)
+        connection.execute("pragma foreign_keys = on")
+        connection.execute(f"pragma synchronous = {'full' if self.durable else 'normal'}")
+        connection.execute(f"pragma journal_size_limit = {_WAL_BYTES}")
+        connection.execute("pragma wal_autocheckpoint = 0")
+        return connection
+
+    def reader(self) -> apsw.Connection:
+        connection = self._open(_WAIT_READ)
+        connection.execute("pragma query_only = on")
+        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        return connection
+
+    def lock(self, purpose: str) -> FileLock:
+        return FileLock(self.path.with_name(f"{self.path.name}.{purpose}"))
+
+    def _open(self, wait: int) -> apsw.Connection:
+        try:
+            connection = apsw.Connection(
+                str(self.path), vfs=self.vfs, statementcachesize=STATEMENTS
+            )
+        except apsw.CantOpenError as error:
+            raise CatalogUnavailable(f"{self.path} cannot be opened: {error}") from error
+        connection.set_busy_timeout(wait)
+        return connection
+
+
+def upgrade(file: SqliteFile, random: Callable[[int], bytes]) -> Sequence[int]:
+    """Bring the file to this program's schema; several processes may try at once.
+
+    Returns the numbers applied. Raises NetworkFilesystem, LibraryTooOld, and what
+    `migrate.pending` does. `random`: n bytes nobody can guess.
+    """
+    require_library(apsw.sqlite_lib_version())
+    require_local(file.path)
+    turn = file.lock("lock")
+    try:
+        with turn.held():
+            return _upgrade(file, random)
+    finally:
+        turn.close()
+
+
+def _upgrade(file: SqliteFile, random: Callable[[int], bytes]) -> Sequence[int]:
+    new = not file.path.exists()
+    connection = file.writer()
+    try:
+        if new:
+            file.path.chmod(0o600)  # it will hold the secret; its WAL takes the mode over
+        connection.execute("pragma journal_mode = wal")
+        return _apply(connection, random)
+    finally:
+        connection.close()
+
+
+def _apply(connection: apsw.Connection, random: Callable[[int], bytes]) -> Sequence[int]:
+    connection.execute("begin immediate")
+    try:
+        todo = migrate.pending(*_state(connection), migrate.known())
+        for migration in todo:
+            connection.execute(migration.script(migrate.SQLITE))
+            ledger = "insert into migration (number, sha256) values (?, ?)"
+            connection.execute(ledger, (migration.number, migration.sha256))
+            for row in meta.numbers(migration.number, migration.least_code):
+                connection.execute(meta.WRITE.sqlite, row)
+        for row in meta.beginnings(random(meta.SECRET_BYTES)):
+            connection.execute(meta.FIRST.sqlite, row)
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
+    return [migration.number for migration in todo]
+
+
+def _state(connection: apsw.Connection) -> tuple[Sequence[tuple[int, str]], int]:
+    connection.execute(migrate.translate(migrate.LEDGER, migrate.SQLITE))
+    applied = connection.execute("select number, sha256 from migration order by number").fetchall()
+    if not applied:
+        return [], 0
+    least = connection.execute(meta.READ.sqlite, ("min_code",)).fetchall()
+    return [(int(str(number)), str(digest)) for number, digest in applied], int(str(least[0][0]))
+
+
+class SqliteCatalog:
+    """A `Catalog` on a file that `upgrade` has made ready. Made and used on one event loop."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._turn = file.lock("lock")
+        self._alone = file.lock("checkpoint")
+        self._reader = file.reader()
+        self._cursor = self._reader.cursor()
+        self._scans = ThreadPoolExecutor(1, thread_name_prefix="catalog-scan")
+        self._scanner: apsw.Connection | None = None
+        self._checkpointer = Checkpointer(file.writer(), self._turn, self._alone)
+        self._writer = GroupCommit(self._connect_writer, self._turn)
+
+    def _connect_writer(self) -> apsw.Connection:
+        return self._checkpointer.watch(self._file.writer())
+
+    async def one(self, sql: Sql, *args: object) -> Row | None:
+        try:
+            rows = self._cursor.execute(sql.sqlite, args).fetchall()
+        except FAILURES as error:
+            raise CatalogUnavailable(str(error)) from error
+        return rows[0] if rows else None
+
+    async def rows(self, sql: Sql, *args: object) -> Sequence[Row]:
+        try:
+            return self._cursor.execute(sql.sqlite, args).fetchall()
+        except FAILURES as error:
+            raise CatalogUnavailable(str(error)) from error
+
+    async def pages(self, sql: Sql, *args: object) -> AsyncIterator[Sequence[Row]]:
+        sql.require_keyset()
+        loop = get_running_loop()
+        while page := await loop.run_in_executor(self._scans, self._scan, sql, (*args, PAGE)):
+            yield page
+            if len(page) < PAGE:
+                return
+            args = (*args[:-1], page[-1][0])
+
+    def _scan(self, sql: Sql, args: Row) -> Sequence[Row]:
+        if self._scanner is None:
+            self._scanner = self._file.reader()
+        try:
+            return run(self._scanner.cursor(), sql, args)
+        except FAILURES as error:
+            raise CatalogUnavailable(str(error)) from error
+
+    async def commit(self, change: Callable[[], Change[T]]) -> T:
+        return await self._writer.submit(change)
+
+    async def close(self) -> None:
+        """Commit what waits, then let go of the file."""
+        self._writer.stop()
+        await get_running_loop().run_in_executor(None, self._release)
+
+    def _release(self) -> None:
+        self._writer.join()
+        self._checkpointer.close()
+        self._scans.shutdown()
+        if self._scanner is not None:
+            self._scanner.close()
+        self._reader.close()
+        self._turn.close()
+        self._alone.close()
