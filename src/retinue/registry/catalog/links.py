@@ -1,0 +1,151 @@
+"""Edges as rows. The only place that knows how kinds, ways and witnesses are written."""
+
+from collections.abc import Collection, Iterable
+from typing import cast
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Rel, Way
+from retinue.registry.catalog.bulk import bulk, column, hexa, rows
+from retinue.registry.catalog.db import Change, Row, Sql
+
+VERSION = 1
+"""Of the rules by which links are read from bytes (storage rule 16)."""
+
+KIND = {Rel.BLOB: 1, Rel.REFERENCE: 2, Rel.SUBJECT: 3}
+REL = {number: rel for rel, number in KIND.items()}
+WAY = {Way.REFERRERS: 1, Way.FALLBACK: 2, Way.COSIGN: 3, Way.INDEX: 4, Way.ELSEWHERE: 5}
+_WAYS = {number: way for way, number in WAY.items()}
+
+_INSERT = bulk("""
+    insert into link (repository, source, kind, target, witness, way, size)
+    select :repository, unhex(e.value ->> 0), cast(e.value ->> 1 as bigint),
+        unhex(e.value ->> 2), unhex(e.value ->> 3), cast(e.value ->> 4 as bigint),
+        cast(e.value ->> 5 as bigint)
+    from json_each(:rows) e where true
+    on conflict (repository, source, kind, target, witness) do update
+    set way = excluded.way, size = excluded.size""")
+_DROP_WITNESSES = bulk("""
+    delete from link where repository = :repository
+    and witness in (select unhex(e.value ->> 0) from json_each(:witnesses) e)
+    returning source, kind, target, witness, way, size""")
+_DROP_STATED = bulk("""
+    delete from link where repository = :repository and kind = 3 and witness = :witness
+    and source in (select unhex(e.value ->> 0) from json_each(:sources) e)
+    returning source, kind, target, witness, way, size""")
+_STATED_BY = Sql("""
+    select source, kind, target, witness, way, size from link
+    where repository = :repository and witness = :witness""")
+_TO = bulk("""
+    select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:targets) e
+    join link l on l.repository = :repository and l.target = unhex(e.value ->> 0)
+    order by l.target, l.kind, l.source""")
+_BLOBS_OF = bulk("""
+    select l.source, l.target from json_each(:sources) e
+    join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
+    and l.kind = 1""")
+_HOLDER_OF = Sql("""
+    select source from link
+    where repository = :repository and target = :target and kind in (1, 2) limit 1""")
+
+
+def mask(way: Way) -> int:
+    """The bit of a way in `paper.ways`."""
+    return 1 << (WAY[way] - 1)
+
+
+def ways(bits: int) -> tuple[Way, ...]:
+    """The ways of `paper.ways`."""
+    return tuple(way for way in WAY if bits & mask(way))
+
+
+def witness(stated_by: Digest | str) -> bytes:
+    """A manifest's digest, or a zero byte and the name of a tag."""
+    if ":" in stated_by:
+        return digests.to_bytes(Digest(stated_by))
+    return b"\0" + stated_by.encode("ascii")
+
+
+def stated_by(raw: bytes) -> Digest | str:
+    """The inverse of `witness`."""
+    return raw[1:].decode("ascii") if raw[0] == 0 else digests.from_bytes(raw)
+
+
+def link(row: Row) -> Link:
+    """A row of source, kind, target, witness, way, size."""
+    source, kind, target, raw, way, size = cast("tuple[bytes, int, bytes, bytes, int, int]", row)
+    return Link(
+        digests.from_bytes(source),
+        digests.from_bytes(target),
+        REL[kind],
+        stated_by(raw),
+        _WAYS[way],
+        size,
+    )
+
+
+def _cells(each: Link) -> tuple[str, int, str, str, int, int]:
+    return (
+        hexa(each.source),
+        KIND[each.rel],
+        hexa(each.target),
+        witness(each.stated_by).hex(),
+        WAY[each.way],
+        each.size,
+    )
+
+
+def insert(repository: int, links: Iterable[Link]) -> Change[None]:
+    """Add edges; one that is there already stays."""
+    cells = {made[:4]: made for made in map(_cells, links)}
+    if cells:
+        yield _INSERT, (repository, rows(cells[key] for key in sorted(cells)))
+
+
+def drop_witnesses(repository: int, witnesses: Collection[Digest | str]) -> Change[list[Link]]:
+    """Remove all that these manifests and tags state; returns it."""
+    if not witnesses:
+        return []
+    gone = yield (
+        _DROP_WITNESSES,
+        (repository, column(sorted(witness(each).hex() for each in witnesses))),
+    )
+    return [link(row) for row in gone]
+
+
+def drop_stated(repository: int, tag: str, sources: Collection[Digest]) -> Change[list[Link]]:
+    """Remove what a tag states about these papers; returns it."""
+    if not sources:
+        return []
+    gone = yield _DROP_STATED, (repository, witness(tag), column(sorted(map(hexa, sources))))
+    return [link(row) for row in gone]
+
+
+def of_witness(repository: int, stated: Digest | str) -> Change[list[Link]]:
+    """What one manifest or tag states."""
+    found = yield _STATED_BY, (repository, witness(stated))
+    return [link(row) for row in found]
+
+
+def to(repository: int, targets: Collection[Digest]) -> Change[list[Link]]:
+    """All edges that point at any of these."""
+    if not targets:
+        return []
+    found = yield _TO, (column(map(hexa, targets)), repository)
+    return [link(row) for row in found]
+
+
+def blobs_of(repository: int, sources: Collection[Digest]) -> Change[dict[Digest, set[Digest]]]:
+    """The blobs that each of these manifests states."""
+    found: dict[Digest, set[Digest]] = {each: set() for each in sources}
+    if sources:
+        for source, target in (yield _BLOBS_OF, (column(map(hexa, sources)), repository)):
+            of = found[digests.from_bytes(cast("bytes", source))]
+            of.add(digests.from_bytes(cast("bytes", target)))
+    return found
+
+
+def holder_of(repository: int, target: Digest) -> Change[Digest | None]:
+    """A manifest that has this as blob or child."""
+    found = yield _HOLDER_OF, (repository, digests.to_bytes(target))
+    return digests.from_bytes(cast("bytes", found[0][0])) if found else None

@@ -1,0 +1,129 @@
+"""Manifests of a repository."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest
+from retinue.registry.catalog import links
+from retinue.registry.catalog.bulk import bulk, column, hexa
+from retinue.registry.catalog.db import Change, Sql
+
+_PUT = Sql("""
+    insert into manifest (repository, digest, object, media_type, artifact_type, links_version,
+        pushed, pushed_by, touched)
+    values (:repository, :digest, :object, :media_type, :artifact_type, :version,
+        :now, :principal, :now)
+    on conflict (repository, digest) do nothing returning id""")
+_KNOWN = Sql("""
+    select media_type, links_version from manifest
+    where repository = :repository and digest = :digest""")
+_AGAIN = Sql("""
+    update manifest set touched = :now, object = :object, media_type = :media_type,
+        artifact_type = :artifact_type, links_version = :version
+    where repository = :repository and digest = :digest""")
+# Blobs may also name manifests: /blobs/<digest> serves those too (storage rule 11).
+_HELD = bulk("""
+    select b.digest, b.size, 0 from json_each(:wanted) e
+    join repo_blob b on b.repository = :repository and b.digest = unhex(e.value ->> 0)
+    join object o on o.id = b.object where o.quarantined is null
+    union all
+    select m.digest, o.size, 1 from json_each(:wanted) e
+    join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)
+    join object o on o.id = m.object where o.quarantined is null""")
+_STATE = bulk("""
+    select m.digest, m.locked from json_each(:wanted) e
+    join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)""")
+_DROP = bulk("""
+    delete from manifest where repository = :repository
+    and digest in (select unhex(e.value ->> 0) from json_each(:gone) e)""")
+_DROP_USAGE = bulk("""
+    delete from usage where repository = :repository
+    and digest in (select unhex(e.value ->> 0) from json_each(:gone) e)""")
+_TOUCH = bulk("""
+    update manifest set touched = :now where repository = :repository
+    and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)""")
+# Papers of papers, down to the last: what a deletion may have to take along.
+_RETINUE = Sql(
+    """
+    with recursive kept (digest) as (
+        select :digest
+        union
+        select l.source from kept k
+        join link l on l.repository = :repository and l.target = k.digest and l.kind = 3
+        join manifest m on m.repository = :repository and m.digest = l.source
+    ) select digest from kept""",
+    postgres="""
+    with recursive kept (digest) as (
+        select cast(:digest as bytea)
+        union
+        select l.source from kept k
+        join link l on l.repository = :repository and l.target = k.digest and l.kind = 3
+        join manifest m on m.repository = :repository and m.digest = l.source
+    ) select digest from kept""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a repository has under a digest; `size` in bytes."""
+
+    size: int
+    is_manifest: bool
+
+
+def put(
+    repository: int, manifest: Manifest, object_id: int, by: str, now: int
+) -> Change[tuple[bool, bool]]:
+    """Record a manifest, or that it was pushed again.
+
+    Returns whether it is new here, and whether its links have to be written.
+    """
+    digest = digests.to_bytes(manifest.digest)
+    described = (manifest.media_type, manifest.artifact_type, links.VERSION)
+    if (yield _PUT, (repository, digest, object_id, *described, now, by)):
+        return True, True
+    known = yield _KNOWN, (repository, digest)
+    yield _AGAIN, (now, object_id, *described, repository, digest)
+    return False, known[0] != (manifest.media_type, links.VERSION)
+
+
+def held(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Digest, Held]]:
+    """What this repository has of these, as blob or manifest; a manifest wins."""
+    if not wanted:
+        return {}
+    found = yield _HELD, (column(map(hexa, wanted)), repository)
+    result: dict[Digest, Held] = {}
+    for raw, size, is_manifest in cast("list[tuple[bytes, int, int]]", found):
+        digest = digests.from_bytes(raw)
+        if is_manifest or digest not in result:
+            result[digest] = Held(size, bool(is_manifest))
+    return result
+
+
+def present(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Digest, bool]]:
+    """Which of these manifests are here, and whether they are locked."""
+    if not wanted:
+        return {}
+    found = yield _STATE, (column(map(hexa, wanted)), repository)
+    return {digests.from_bytes(cast("bytes", raw)): bool(locked) for raw, locked in found}
+
+
+def retinue(repository: int, digest: Digest) -> Change[set[Digest]]:
+    """A manifest with its present papers, and theirs, by any witness."""
+    found = yield _RETINUE, (digests.to_bytes(digest), repository)
+    return {digests.from_bytes(cast("bytes", raw)) for (raw,) in found}
+
+
+def drop(repository: int, gone: Collection[Digest]) -> Change[None]:
+    cells = column(sorted(map(hexa, gone)))
+    yield _DROP_USAGE, (repository, cells)
+    yield _DROP, (repository, cells)
+
+
+def touch(repository: int, manifests: Collection[Digest], now: int) -> Change[None]:
+    """Their grace counts from now."""
+    if manifests:
+        yield _TOUCH, (now, repository, column(sorted(map(hexa, manifests))))

@@ -1,0 +1,76 @@
+"""Tags: what a name points at, since when, and who moved it last."""
+
+from collections.abc import Collection, Mapping
+from typing import cast
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.registry.catalog.bulk import bulk, column, hexa
+from retinue.registry.catalog.db import Change, Sql
+
+_CREATE = bulk("""
+    insert into tag (repository, name, digest, created, updated, updated_by)
+    select :repository, e.value ->> 0, :digest, :now, :now, :principal
+    from json_each(:names) e where true
+    on conflict (repository, name) do nothing returning name""")
+# Who moves a tag holds its row until the end, so that two movers see each other's links.
+_CURRENT = Sql(
+    """select name, digest from tag where repository = :repository
+    and name in (select e.value ->> 0 from json_each(:names) e)""",
+    postgres="""select name, digest from tag where repository = :repository
+    and name in (select e.value ->> 0 from jsonb_array_elements(cast(:names as jsonb)) e)
+    order by name for update""",
+)
+_MOVE = bulk("""
+    update tag set digest = :digest, updated = :now, updated_by = :principal
+    where repository = :repository and name in (select e.value ->> 0 from json_each(:names) e)""")
+_DROP = Sql("""
+    delete from tag where repository = :repository and name = :name returning digest""")
+_DROP_ALL = bulk("""
+    delete from tag where repository = :repository
+    and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)
+    returning name""")
+_OF = bulk("""
+    select t.name, t.digest from json_each(:digests) e
+    join tag t on t.repository = :repository and t.digest = unhex(e.value ->> 0)""")
+
+
+def put(
+    repository: int, names: Collection[str], digest: Digest, by: str, now: int
+) -> Change[Mapping[str, Digest | None]]:
+    """Point tags at a digest; returns where each pointed before, None for a new one."""
+    if not names:
+        return {}
+    raw = digests.to_bytes(digest)
+    before: dict[str, Digest | None] = {}
+    for (name,) in (yield _CREATE, (repository, raw, now, by, column(sorted(names)))):
+        before[cast("str", name)] = None
+    known = sorted(set(names) - before.keys())
+    if not known:
+        return before
+    for name, old in (yield _CURRENT, (repository, column(known))):
+        before[cast("str", name)] = digests.from_bytes(cast("bytes", old))
+    moved = [name for name in known if before[name] != digest]
+    if moved:
+        yield _MOVE, (raw, now, by, repository, column(moved))
+    return before
+
+
+def drop(repository: int, name: str) -> Change[Digest | None]:
+    """Remove a tag; returns what it pointed at, None when there was none."""
+    gone = yield _DROP, (repository, name)
+    return digests.from_bytes(cast("bytes", gone[0][0])) if gone else None
+
+
+def drop_of(repository: int, manifests: Collection[Digest]) -> Change[list[str]]:
+    """Remove every tag of these manifests; returns the names."""
+    gone = yield _DROP_ALL, (repository, column(sorted(map(hexa, manifests))))
+    return [cast("str", name) for (name,) in gone]
+
+
+def of(repository: int, manifests: Collection[Digest]) -> Change[list[tuple[str, Digest]]]:
+    """The tags of these manifests."""
+    if not manifests:
+        return []
+    found = yield _OF, (column(map(hexa, manifests)), repository)
+    return [(cast("str", n), digests.from_bytes(cast("bytes", raw))) for n, raw in found]
