@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.platform import Platform
 
@@ -19,3 +20,8 @@ class Descriptor:
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
     data: bytes | None = None
+
+
+def may_be_absent(descriptor: Descriptor) -> bool:
+    """Whether a manifest is complete without this blob: a non-distributable layer."""
+    return descriptor.media_type in names.FOREIGN_LAYERS

@@ -16,6 +16,32 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+FOREIGN_LAYERS = frozenset(
+    {
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    }
+)
+"""Layers that a registry need not hold: they come from their `urls`."""
+MANIFEST_TYPES = frozenset(
+    {
+        OCI_MANIFEST,
+        OCI_INDEX,
+        OCI_ARTIFACT,
+        OCI_ARTIFACT_RC1,
+        ORAS_ARTIFACT,
+        OCI_OBJECT,
+        OCI_OBJECT_JWT,
+        DOCKER_MANIFEST,
+        DOCKER_LIST,
+        DOCKER_SCHEMA1,
+        DOCKER_SCHEMA1_SIGNED,
+    }
+)
+"""What is a manifest when another one lists it; everything else listed there is a blob."""
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
 
@@ -25,6 +51,21 @@ EMPTY_JSON = b"{}"
 ANNOTATION_CREATED = "org.opencontainers.image.created"
 ANNOTATION_TITLE = "org.opencontainers.image.title"
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+
+ANNOTATION_BUILDKIT_TYPE = "vnd.docker.reference.type"
+ANNOTATION_BUILDKIT_DIGEST = "vnd.docker.reference.digest"
+BUILDKIT_ATTESTATION = "attestation-manifest"
+ANNOTATION_RELATION = "org.oci.relation"
+
+OBJECT_POINTER = "org.oci.pointer"
+OBJECT_RELATION = "org.oci.relation"
+OBJECT_PROPERTY = "org.oci.property"
+OBJECT_IMAGE = "org.oci.image"
+COMPONENT_CONFIG = "org.oci.config"
+COMPONENT_LAYER = "org.oci.layer"
+FILTER_OS = "org.oci.os"
+FILTER_ARCHITECTURE = "org.oci.architecture"
+FILTER_VARIANT = "org.oci.variant"
 
 HEADER_DIGEST = "docker-content-digest"
 HEADER_SUBJECT = "oci-subject"

@@ -82,6 +82,27 @@ class DigestMismatch(RetinueError):
         self.actual = actual
 
 
+class ContentMissing(RetinueError):
+    """A manifest came before its parts: the store does not hold all that it refers to."""
+
+    def __init__(self, manifest: Digest, missing: tuple[Digest, ...]) -> None:
+        some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        super().__init__(
+            f"manifest {manifest} refers to {len(missing)} missing: {some}; push first"
+        )
+        self.manifest = manifest
+        self.missing = missing
+
+
+class StillLinked(RetinueError):
+    """What a manifest here refers to cannot be deleted before it."""
+
+    def __init__(self, digest: Digest, by: Digest) -> None:
+        super().__init__(f"{digest} is a part of {by}; delete that first")
+        self.digest = digest
+        self.by = by
+
+
 class TagMoved(RetinueError):
     """Somebody else moved the tag since it was read."""
 

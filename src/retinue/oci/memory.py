@@ -1,0 +1,210 @@
+"""A repository in memory: the executable specification of Source and Sink, and a test double.
+
+It says in the fewest words what a repository means, and takes no care of speed: every question is
+answered by looking at all links.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager
+
+from retinue.oci import digest as digests
+from retinue.oci.descriptor import may_be_absent
+from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Rel, keeps
+from retinue.oci.manifest import Manifest, Unreadable
+from retinue.oci.stores import (
+    BlobMissing,
+    ContentMissing,
+    DigestMismatch,
+    Search,
+    StillLinked,
+    TagMoved,
+)
+from retinue.oci.tags import agrees, implied, tag_links
+
+CHUNK = 64 * 1024
+
+
+class MemoryStore:
+    """One repository. `siblings` are the repositories that blobs can be mounted from, by name."""
+
+    def __init__(self, siblings: Mapping[str, "MemoryStore"] | None = None) -> None:
+        self.siblings: Mapping[str, MemoryStore] = {} if siblings is None else siblings
+        self.content: dict[Digest, Manifest] = {}
+        self.blobs: dict[Digest, bytes] = {}
+        self.names: dict[str, Digest] = {}
+
+    # ---- Source
+
+    async def resolve(self, tag: str) -> Digest | None:
+        return self.names.get(tag)
+
+    async def manifests(
+        self, digests: Collection[Digest]
+    ) -> Mapping[Digest, Manifest | Unreadable | None]:
+        return {digest: self.content.get(digest) for digest in digests}
+
+    async def papers(self, subjects: Collection[Digest]) -> Mapping[Digest, Search]:
+        """By all ways: nothing is blind here. In order of the papers' digests."""
+        wanted = {subject: set[Link]() for subject in subjects}
+        for link in self.links():
+            if link.rel is Rel.SUBJECT and link.target in wanted:
+                wanted[link.target].add(link)
+        return {subject: Search(_ordered(found), {}) for subject, found in wanted.items()}
+
+    async def tags(self) -> AsyncIterator[str]:
+        """All names, implied ones included, in the order of their bytes."""
+        for tag in sorted(self.names):
+            yield tag
+
+    @asynccontextmanager
+    async def blob(self, digest: Digest, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+        if digest not in self.blobs:
+            raise BlobMissing(digest)
+        yield _chunks(self.blobs[digest][start:])
+
+    # ---- Sink
+
+    async def lacks(self, digests: Collection[Digest]) -> set[Digest]:
+        return {digest for digest in digests if digest not in self.blobs}
+
+    async def mount(self, digest: Digest, repository: str) -> bool:
+        sibling = self.siblings.get(repository)
+        if sibling is None or digest not in sibling.blobs:
+            return False
+        self.blobs[digest] = sibling.blobs[digest]
+        return True
+
+    async def put_blob(self, digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> None:
+        """Raises DigestMismatch for other bytes, or more or fewer of them, than announced."""
+        data = bytearray()
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > size:
+                break
+        actual = digests.of(bytes(data), digests.algorithm(digest))
+        if actual != digest or len(data) != size:
+            raise DigestMismatch(digest, actual)
+        self.blobs[digest] = bytes(data)
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        """Parts come before wholes: raises ContentMissing; a subject may come later, or never."""
+        known = self.content.get(manifest.digest)
+        if known is not None and known.media_type != manifest.media_type:
+            reason = f"is already here as {known.media_type!r}"
+            raise Unreadable(manifest.digest, "mediaType", reason)
+        missing = [
+            blob.digest
+            for blob in manifest.blobs
+            if blob.digest not in self.blobs
+            and blob.digest not in self.content
+            and not may_be_absent(blob)
+        ]
+        for child in manifest.children:
+            if child.digest in self.content:
+                continue
+            if child.digest in self.blobs:
+                reason = f"{child.digest} is here, but not as a manifest"
+                raise Unreadable(manifest.digest, "manifests", reason)
+            missing.append(child.digest)
+        if missing:
+            raise ContentMissing(manifest.digest, tuple(dict.fromkeys(missing)))
+        self.content[manifest.digest] = manifest
+
+    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
+        actual = self.names.get(tag)
+        if expected is not None and actual != expected:
+            raise TagMoved(tag, expected, actual)
+        if digest not in self.content:
+            raise ContentMissing(digest, (digest,))
+        self.names[tag] = digest
+
+    # ---- What a repository does besides
+
+    def links(self) -> Iterator[Link]:
+        """Every link stated here: by manifests, and by tags where the papers agree."""
+        for manifest in self.content.values():
+            yield from manifest.links
+        for tag, digest in self.names.items():
+            for link in tag_links(tag, self.content[digest]):
+                paper = self.content.get(link.source)
+                if link.source == digest or (paper is not None and agrees(link, paper)):
+                    yield link
+
+    def delete_tag(self, tag: str) -> bool:
+        """The name goes, the manifest stays. False: there was none."""
+        return self.names.pop(tag, None) is not None
+
+    def delete_manifest(self, digest: Digest) -> bool:
+        """With its tags, and the papers that only it kept; refused while a parent is here."""
+        if digest not in self.content:
+            return False
+        for link in self.links():
+            if link.rel is Rel.REFERENCE and link.target == digest:
+                raise StillLinked(digest, link.source)
+        kept = self.alive(untagged=False)
+        self._forget(digest)
+        for paper in kept - self.alive(untagged=False) - {digest}:
+            if paper in self.content and self._is_paper(paper):
+                self._forget(paper)
+        return True
+
+    def delete_blob(self, digest: Digest) -> bool:
+        """Refused while a manifest here has it."""
+        for link in self.links():
+            if link.rel is Rel.BLOB and link.target == digest and digest in self.blobs:
+                raise StillLinked(digest, link.source)
+        return self.blobs.pop(digest, None) is not None
+
+    def alive(self, *, untagged: bool) -> set[Digest]:
+        """What roots keep, by the two sentences.
+
+        Roots are ordinary tags and, unless `untagged` ones are to go, manifests about nothing.
+        """
+        edges = [keeps(link) for link in self.links()]
+        edges += self._implied_edges()
+        reached: set[Digest] = set()
+        ahead = {digest for tag, digest in self.names.items() if implied(tag) is None}
+        if not untagged:
+            ahead |= {digest for digest in self.content if not self._is_paper(digest)}
+        while ahead:
+            reached |= ahead
+            ahead = {kept for keeper, kept in edges if keeper in ahead} - reached
+            ahead &= self.content.keys() | self.blobs.keys()
+        return reached
+
+    def collect(self, *, untagged: bool = False) -> set[Digest]:
+        """Drop what is not alive, as if every grace had passed; tells what went."""
+        alive = self.alive(untagged=untagged)
+        dead = (self.content.keys() | self.blobs.keys()) - alive
+        for digest in dead:
+            self._forget(digest)
+            self.blobs.pop(digest, None)
+        return dead
+
+    def _implied_edges(self) -> Iterator[tuple[Digest, Digest]]:
+        """An index at a fallback tag lives as long as what it lists papers of."""
+        for tag, digest in self.names.items():
+            name = implied(tag)
+            if name is not None:
+                for subject in self.content:
+                    if name.names(subject):
+                        yield subject, digest
+
+    def _is_paper(self, digest: Digest) -> bool:
+        about = any(link.rel is Rel.SUBJECT and link.source == digest for link in self.links())
+        tagged = any(implied(tag) for tag, named in self.names.items() if named == digest)
+        return about or tagged
+
+    def _forget(self, digest: Digest) -> None:
+        self.content.pop(digest, None)
+        self.names = {tag: named for tag, named in self.names.items() if named != digest}
+
+
+def _ordered(links: Collection[Link]) -> tuple[Link, ...]:
+    return tuple(sorted(links, key=lambda link: (link.source, link.way, link.stated_by)))
+
+
+async def _chunks(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), CHUNK):
+        yield data[start : start + CHUNK]

@@ -1,0 +1,138 @@
+"""From raw bytes to a Manifest: one reader per media type, in one table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from retinue import strictjson
+from retinue.oci import digest as digests
+from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Rel, Way
+from retinue.oci.manifest import Manifest, Unreadable
+from retinue.oci.readers import artifact, fields, image, index
+from retinue.oci.readers.fields import Malformed
+from retinue.oci.readers.parts import Parts
+from retinue.strictjson import InvalidJson
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one manifest: its size in bytes, the depth of its JSON, the links it states."""
+
+    max_bytes: int = strictjson.MAX_BYTES
+    max_depth: int = strictjson.MAX_DEPTH
+    max_links: int = 20_000
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one media type is read. `versions` are the values that schemaVersion may have."""
+
+    read: Callable[[Mapping[str, Any]], Parts]
+    versions: frozenset[Any] | None = frozenset({2})
+    names_itself: bool = False
+    """Whether `mediaType` must be in the body; where it is, it must be right in any case."""
+
+
+FORMATS: Mapping[str, Format] = {
+    names.OCI_MANIFEST: Format(image.read_image),
+    names.OCI_INDEX: Format(index.read_index),
+    names.DOCKER_MANIFEST: Format(image.read_image, names_itself=True),
+    names.DOCKER_LIST: Format(index.read_index, names_itself=True),
+    names.OCI_ARTIFACT: Format(artifact.read_oci_artifact, None),
+    names.OCI_ARTIFACT_RC1: Format(artifact.read_oci_artifact, None),
+    names.ORAS_ARTIFACT: Format(artifact.read_oras_artifact, None),
+}
+
+_SCHEMA1 = (
+    "Docker's image format of 2015 (schema 1) is not supported; pull the image with a current "
+    "client and push it again, or convert it with `skopeo copy --format oci`"
+)
+
+
+def read(
+    raw: bytes, media_type: str, algorithm: str = "sha256", *, limits: Limits = LIMITS
+) -> Manifest:
+    """Read a manifest of the declared type (no parameters); its digest is by `algorithm`.
+
+    Raises Unreadable, and InvalidDigest for an algorithm that is not supported. Over 100 KB it
+    belongs off the event loop.
+    """
+    digest = digests.of(raw, algorithm)
+    try:
+        return _manifest(raw, media_type, digest, _parts(raw, media_type, limits), limits)
+    except Malformed as error:
+        raise Unreadable(digest, error.where, error.reason) from None
+    except InvalidJson as error:
+        raise Unreadable(digest, error.key or "body", str(error)) from None
+
+
+def _parts(raw: bytes, media_type: str, limits: Limits) -> Parts:
+    form = FORMATS.get(media_type)
+    if form is None:
+        raise Malformed("mediaType", _why_unknown(media_type))
+    root = strictjson.loads(raw, max_depth=limits.max_depth, max_bytes=limits.max_bytes)
+    root = fields.struct(root, fields.ROOT, "body")
+    stated = fields.text(root, "mediaType")
+    if stated != media_type and (stated is not None or form.names_itself):
+        raise Malformed("mediaType", f"is {stated!r} in the body, but {media_type!r} was declared")
+    if form.versions is not None:
+        _check_version(root.get("schemaVersion"), form.versions)
+    return form.read(root)
+
+
+def _check_version(version: Any, allowed: frozenset[Any]) -> None:
+    if type(version) not in {int, str} or version not in allowed:
+        wanted = " or ".join(sorted(map(repr, allowed)))
+        raise Malformed("schemaVersion", f"must be {wanted}, not {version!r:.40}")
+
+
+def _why_unknown(media_type: str) -> str:
+    if media_type in {names.DOCKER_SCHEMA1, names.DOCKER_SCHEMA1_SIGNED}:
+        return _SCHEMA1
+    known = ", ".join(sorted(FORMATS))
+    return f"{media_type[:160]!r} is not a type of manifest that can be read; these are: {known}"
+
+
+def _manifest(
+    raw: bytes, media_type: str, digest: Digest, parts: Parts, limits: Limits
+) -> Manifest:
+    count = len(parts.blobs) + len(parts.children) + len(parts.about) + len(parts.mentions)
+    if count > limits.max_links:
+        raise Malformed("body", f"{count} links are more than the {limits.max_links} allowed")
+    return Manifest(
+        raw,
+        media_type,
+        digest,
+        parts.artifact_type,
+        parts.annotations,
+        _links(digest, parts),
+        parts.blobs,
+        parts.children,
+        parts.subject,
+        parts.config,
+    )
+
+
+def _links(digest: Digest, parts: Parts) -> tuple[Link, ...]:
+    """One link per relation and target, however often the document repeats it."""
+    about = parts.about if parts.subject is None else (parts.subject, *parts.about)
+    found: dict[tuple[Digest, Rel, Digest], Link] = {}
+    for rel, descriptors in (
+        (Rel.BLOB, parts.blobs),
+        (Rel.REFERENCE, parts.children),
+        (Rel.SUBJECT, about),
+    ):
+        for item in descriptors:
+            key = (digest, rel, item.digest)
+            if key not in found:
+                link = Link(digest, item.digest, rel, digest, Way.REFERRERS, item.size)
+                found[key] = link
+    for paper, subject in parts.mentions:
+        link = Link(paper, subject, Rel.SUBJECT, digest, Way.INDEX)
+        found[paper, Rel.SUBJECT, subject] = link
+    return tuple(found.values())

@@ -1,0 +1,127 @@
+"""Bounded JSON that no other reader can understand differently.
+
+RFC 8259 in UTF-8 without a byte order mark. Refused besides: duplicate keys (readers disagree which
+one counts), keys of one object that differ only in case (Go's encoding/json matches fields without
+regard to case), lone surrogates and invalid UTF-8 (Go replaces them), NaN and numbers beyond a
+double, and nesting beyond a depth.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+from retinue.errors import RetinueError
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 64
+
+_BOM = "\ufeff"
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
+_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
+
+
+class InvalidJson(RetinueError):
+    """The bytes are not JSON that every reader understands alike.
+
+    `offset` is the position in characters where it is known; `key` the offending key, if any.
+    """
+
+    def __init__(self, reason: str, *, offset: int | None = None, key: str | None = None) -> None:
+        place = "" if offset is None else f" at character {offset}"
+        super().__init__(f"invalid JSON{place}: {reason}")
+        self.reason = reason
+        self.offset = offset
+        self.key = key
+
+
+def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES) -> Any:
+    """Parse one JSON value; raises InvalidJson. Large input (over 100 KB) belongs off the loop."""
+    if len(data) > max_bytes:
+        raise InvalidJson(f"{len(data)} bytes are more than the {max_bytes} allowed")
+    if data.count(b"[") + data.count(b"{") > max_depth:
+        _check_depth(data, max_depth)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidJson(f"not UTF-8: {error.reason}", offset=error.start) from None
+    if text.startswith(_BOM):
+        raise InvalidJson("starts with a byte order mark; remove it", offset=0)
+    if "\\ud" in text or "\\uD" in text:
+        _check_surrogates(text)
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidJson(error.msg, offset=error.pos) from None
+    except ValueError:  # CPython's limit on the digits of an integer
+        raise InvalidJson("an integer has too many digits") from None
+
+
+def fold(key: str) -> str:
+    """What Go's encoding/json compares field names by: simple case folding, rune by rune."""
+    return key.lower() if key.isascii() else "".join(map(_fold_rune, key))
+
+
+def _fold_rune(rune: str) -> str:
+    for folded in (rune.casefold(), rune.lower()):
+        if len(folded) == 1:
+            return folded
+    return rune
+
+
+def _check_depth(data: bytes, max_depth: int) -> None:
+    """Removing the innermost pairs once per level empties what is nested no deeper than that."""
+    rest = _STRING.sub(b"", data).translate(_SQUARE, _BRACKETS)
+    for _ in range(max_depth):
+        if b"[]" not in rest:
+            break
+        rest = rest.replace(b"[]", b"")
+    # What does not pair up is for the parser to report, if it cannot exhaust the stack there.
+    if b"[]" in rest or rest.count(b"[") > max_depth:
+        raise InvalidJson(f"nested deeper than the {max_depth} levels allowed")
+
+
+def _check_surrogates(text: str) -> None:
+    for escape in _ESCAPE.finditer(text):
+        if escape[1]:
+            reason = f"\\u{escape[1]} is half of a surrogate pair"
+            raise InvalidJson(reason, offset=escape.start())
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len({*map(str.casefold, result)}) != len(pairs):
+        _refuse_variants(pairs)
+    return result
+
+
+def _refuse_variants(pairs: list[tuple[str, Any]]) -> None:
+    """Full case folding over-approximates: only what simple folding merges is refused."""
+    seen: dict[str, str] = {}
+    for key, _ in pairs:
+        folded = fold(key)
+        other = seen.get(folded)
+        if other == key:
+            raise InvalidJson(f"the key {key[:80]!r} occurs twice in one object", key=key)
+        if other is not None:
+            reason = f"the keys {other[:80]!r} and {key[:80]!r} differ only in case"
+            raise InvalidJson(reason, key=key)
+        seen[folded] = key
+
+
+def _constant(name: str) -> Any:
+    raise InvalidJson(f"{name} is not JSON")
+
+
+def _float(literal: str) -> float:
+    number = float(literal)
+    if math.isinf(number):
+        raise InvalidJson(f"the number {literal[:40]} is beyond what readers can hold")
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, strict=True
+)
