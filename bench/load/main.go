@@ -4,6 +4,7 @@
 //	load blobs     -url U -size BYTES -c 16 -seconds 5
 //	load manifests -url U -c 4 -seconds 5
 //	load images    -url U -c 4 -seconds 5
+//	load head      -url U -path P -c 16 -seconds 5
 //	load seed      -url U                      what the read rows read; prints JSON
 //	load fill      -url U -images N -papers P -repositories R -c 16
 //
@@ -23,6 +24,7 @@ import (
 
 type options struct {
 	url          string
+	path         string
 	size         int
 	clients      int
 	seconds      float64
@@ -38,6 +40,7 @@ func main() {
 	var o options
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	flags.StringVar(&o.url, "url", "", "http://HOST:PORT of the registry")
+	flags.StringVar(&o.path, "path", "/v2/", "path to ask for")
 	flags.IntVar(&o.size, "size", 4096, "bytes of each blob")
 	flags.IntVar(&o.clients, "c", 16, "connections")
 	flags.Float64Var(&o.seconds, "seconds", 5, "how long to push")
@@ -54,6 +57,8 @@ func main() {
 		report(timed(o, manifestWorker(o)))
 	case "images":
 		report(timed(o, imageWorker(o)))
+	case "head":
+		report(timed(o, headWorker(o)))
 	case "seed":
 		report(seed(o))
 	case "fill":
