@@ -1,0 +1,262 @@
+"""What is dead: a pure function of who keeps whom, and of the roots.
+
+Liveness is a walk upward with a visited set, never a count: an index may contain A and carry the
+tag `sha256-<A>`, so that each keeps the other (storage rule 13). What no root is reached from is
+dead, and dead manifests go together, parents before parts and subjects before papers.
+"""
+
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from retinue.errors import RetinueError
+from retinue.oci.digest import Digest
+
+SECOND = 1_000_000
+"""Times are in microseconds."""
+
+BATCH = 200
+"""Manifests that one transaction deletes; only a cycle may be larger, for it goes whole."""
+
+FRONTIER = 500
+"""Manifests that one step of the walk asks about."""
+
+MOST = 100_000
+"""Manifests that one walk visits before it gives up, and spares what it was asked about."""
+
+
+class TooWide(RetinueError):
+    """More is said about these manifests than one walk may read. Nothing of it is deleted."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the walk upward met more than {limit} manifests or links")
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long what nothing keeps is kept, in microseconds.
+
+    `grace` counts from the last upload, mount, HEAD or unlink; `paper_grace` is that of a paper
+    without its subject; `untagged` is that of untagged manifests from push, pull and untagging, or
+    None to keep them (storage rule 13).
+    """
+
+    grace: int = 24 * 3600 * SECOND
+    paper_grace: int = 7 * 24 * 3600 * SECOND
+    untagged: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that the liveness of one present manifest rests on.
+
+    `parents` refer to it; `subjects` are what it is about, as far as that counts (a tag that was
+    moved on says nothing any more). Both may name manifests that are not there. `paper`: it lives
+    by its subjects alone. `waits` is when its candidate falls due, 0 without one.
+    """
+
+    digest: Digest
+    tagged: bool = False
+    locked: bool = False
+    paper: bool = False
+    touched: int = 0
+    pushed: int = 0
+    pulled: int = 0
+    waits: int = 0
+    parents: tuple[Digest, ...] = ()
+    subjects: tuple[Digest, ...] = ()
+
+    def keepers(self) -> tuple[Digest, ...]:
+        return (*self.parents, *self.subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Why a manifest is a root, and until when (None: until somebody changes that)."""
+
+    why: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to delete, in order, and what becomes of the other candidates.
+
+    `batches` are transactions. `later` are candidates to look at again, and when; `settled` are
+    those that something keeps: whoever unlinks them makes them candidates again.
+    """
+
+    batches: tuple[tuple[Digest, ...], ...]
+    later: Mapping[Digest, int]
+    settled: tuple[Digest, ...]
+
+
+@dataclass(slots=True)
+class Ascent:
+    """The walk upward, sans-IO: a frontier goes out, what stands there comes in."""
+
+    terms: Terms
+    now: int
+    limit: int = MOST
+    standings: dict[Digest, Standing] = field(default_factory=dict)
+    _seen: set[Digest] = field(default_factory=set)
+    _next: list[Digest] = field(default_factory=list)
+
+    def start(self, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            if digest not in self._seen:
+                self._seen.add(digest)
+                self._next.append(digest)
+        if len(self._seen) > self.limit:
+            raise TooWide(self.limit)
+
+    def frontier(self) -> Sequence[Digest]:
+        """What to ask about next; empty when the walk is over."""
+        return self._next[:FRONTIER]
+
+    def learn(self, asked: Sequence[Digest], found: Iterable[Standing]) -> None:
+        """Take in what stands at the frontier; who is absent is not among `found`."""
+        del self._next[: len(asked)]
+        for standing in found:
+            self.standings[standing.digest] = standing
+            if lasting_root(standing, self.terms, self.now) is None:
+                self.start(standing.keepers())
+
+
+def ascend(
+    digests: Collection[Digest], terms: Terms, now: int
+) -> Generator[Sequence[Digest], Iterable[Standing], Mapping[Digest, Standing]]:
+    """Walk upward from `digests`; yields frontiers, is sent who is present there.
+
+    Raises TooWide.
+    """
+    walk = Ascent(terms, now)
+    walk.start(digests)
+    while asked := walk.frontier():
+        found = yield asked
+        walk.learn(asked, found)
+    return walk.standings
+
+
+def lasting_root(standing: Standing, terms: Terms, now: int) -> Root | None:
+    """Whether this is a root whatever its keepers are."""
+    if standing.tagged:
+        return Root("tagged")
+    if standing.locked:
+        return Root("locked")
+    if not standing.paper and terms.untagged is None:
+        return Root("untagged manifests are kept")
+    until = max(_ends(standing, terms), standing.waits)
+    return Root("young", until) if until > now else None
+
+
+def _ends(standing: Standing, terms: Terms) -> int:
+    ends = standing.touched + terms.grace
+    if standing.paper or terms.untagged is None:
+        return ends
+    last = max(standing.touched, standing.pushed, standing.pulled)
+    return max(ends, last + terms.untagged)
+
+
+def root(
+    standing: Standing, standings: Mapping[Digest, Standing], terms: Terms, now: int
+) -> Root | None:
+    """Whether this is a root, once it is known which of its subjects are present."""
+    found = lasting_root(standing, terms, now)
+    if found or not standing.paper or any(s in standings for s in standing.subjects):
+        return found
+    until = standing.touched + terms.paper_grace
+    return Root("paper without its subject", until) if until > now else None
+
+
+def make_plan(
+    candidates: Collection[Digest], standings: Mapping[Digest, Standing], terms: Terms, now: int
+) -> Plan:
+    """Which of all that the walk met is dead, and what becomes of the candidates."""
+    roots = {
+        digest: found
+        for digest, standing in standings.items()
+        if (found := root(standing, standings, terms, now))
+    }
+    alive = _kept_by(roots, standings)
+    dead = {digest: one for digest, one in standings.items() if digest not in alive}
+    later = {
+        digest: found.until
+        for digest in candidates
+        if (found := roots.get(digest)) and found.until is not None
+    }
+    settled = tuple(d for d in candidates if d not in dead and d not in later)
+    return Plan(tuple(_batches(_cycles(dead))), later, settled)
+
+
+def _kept_by(roots: Iterable[Digest], standings: Mapping[Digest, Standing]) -> set[Digest]:
+    kept: dict[Digest, list[Digest]] = {}
+    for digest, standing in standings.items():
+        for keeper in standing.keepers():
+            kept.setdefault(keeper, []).append(digest)
+    alive = set(roots)
+    todo = list(alive)
+    while todo:
+        for digest in kept.get(todo.pop(), ()):
+            if digest not in alive:
+                alive.add(digest)
+                todo.append(digest)
+    return alive
+
+
+def _batches(cycles: Iterable[Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]:
+    batch: list[Digest] = []
+    for cycle in cycles:
+        if batch and len(batch) + len(cycle) > BATCH:
+            yield tuple(batch)
+            batch = []
+        batch.extend(cycle)
+    if batch:
+        yield tuple(batch)
+
+
+def _cycles(dead: Mapping[Digest, Standing]) -> Iterable[tuple[Digest, ...]]:
+    """Manifests that keep each other, together; keepers first (Kosaraju's algorithm)."""
+    keepers = {
+        digest: [keeper for keeper in standing.keepers() if keeper in dead]
+        for digest, standing in dead.items()
+    }
+    kept: dict[Digest, list[Digest]] = {digest: [] for digest in dead}
+    for digest, those in keepers.items():
+        for keeper in those:
+            kept[keeper].append(digest)
+    seen: set[Digest] = set()
+    cycles = [
+        tuple(_finished(kept, digest, seen))
+        for digest in reversed(_all_finished(keepers))
+        if digest not in seen
+    ]
+    return reversed(cycles)
+
+
+def _all_finished(graph: Mapping[Digest, Sequence[Digest]]) -> list[Digest]:
+    seen: set[Digest] = set()
+    found: list[Digest] = []
+    for digest in graph:
+        found.extend(_finished(graph, digest, seen))
+    return found
+
+
+def _finished(
+    graph: Mapping[Digest, Sequence[Digest]], first: Digest, seen: set[Digest]
+) -> Iterable[Digest]:
+    """All that is reached from `first` and not `seen`, each after what it leads to."""
+    if first in seen:
+        return
+    seen.add(first)
+    path = [(first, iter(graph[first]))]
+    while path:
+        here, ahead = path[-1]
+        for digest in ahead:
+            if digest not in seen:
+                seen.add(digest)
+                path.append((digest, iter(graph[digest])))
+                break
+        else:
+            path.pop()
+            yield here

@@ -1,0 +1,183 @@
+"""How manifests stand in one repository: what rows, tags and bytes say about who keeps them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from retinue.oci import digest as digests
+from retinue.oci import tags
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest, Unreadable
+from retinue.oci.readers import table
+from retinue.oci.tags import ImpliedTag
+from retinue.registry.catalog import collect
+from retinue.registry.catalog.collect import MOST_LINKS, Said, Times
+from retinue.registry.catalog.db import Change
+from retinue.registry.gc.plan import Standing, TooWide
+
+T = TypeVar("T")
+Keepers = Mapping[Digest, Sequence[Digest]]
+
+BODIES = 50
+"""Manifests that are read from their bytes at a time; each has at most a few MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who carries an ordinary tag, and the implied tags that others carry."""
+
+    ordinary: frozenset[Digest]
+    implied: Sequence[tuple[Digest, ImpliedTag]]
+
+
+def stand(repository: int, asked: Collection[Digest]) -> Change[tuple[Standing, ...]]:
+    """Those of `asked` that are present, in a bounded number of statements. Raises TooWide."""
+    found = yield from collect.times(repository, asked)
+    present = [one.digest for one in found]
+    if not present:
+        return ()
+    named = yield from _named(repository, present)
+    parents = _grouped(_bounded((yield from collect.parents(repository, present))))
+    said = _bounded((yield from collect.said(repository, present)))
+    subjects = yield from _subjects(repository, said, named)
+    papers = yield from collect.lists_of_papers(repository, present)
+    papers |= {one.source for one in said if _makes_a_paper(one)}
+    papers |= {digest for digest, _ in named.implied}
+    return tuple(_standing(one, named.ordinary, papers, parents, subjects) for one in found)
+
+
+def _standing(
+    times: Times,
+    ordinary: Collection[Digest],
+    papers: Collection[Digest],
+    parents: Keepers,
+    subjects: Keepers,
+) -> Standing:
+    return Standing(
+        times.digest,
+        tagged=times.digest in ordinary,
+        locked=times.locked,
+        paper=times.digest in papers,
+        touched=times.touched,
+        pushed=times.pushed,
+        pulled=times.pulled,
+        waits=times.waits,
+        parents=tuple(parents.get(times.digest, ())),
+        subjects=tuple(subjects.get(times.digest, ())),
+    )
+
+
+def _bounded(found: Sequence[T]) -> Sequence[T]:
+    if len(found) > MOST_LINKS:
+        raise TooWide(MOST_LINKS)
+    return found
+
+
+def _grouped(pairs: Iterable[tuple[Digest, Digest]]) -> Keepers:
+    found: dict[Digest, dict[Digest, None]] = defaultdict(dict)
+    for kept, keeper in pairs:
+        found[kept][keeper] = None
+    return {kept: tuple(keepers) for kept, keepers in found.items()}
+
+
+def _named(repository: int, present: Collection[Digest]) -> Change[Named]:
+    ordinary = yield from collect.ordinary(repository, present)
+    implied: list[tuple[Digest, ImpliedTag]] = []
+    for digest, name in _bounded((yield from collect.special(repository, present))):
+        tag = tags.implied(name)
+        # `sha256-<itself>` is about nothing else: people name images so to keep them.
+        if tag is None or tag.names(digest):
+            ordinary.add(digest)
+        else:
+            implied.append((digest, tag))
+    return Named(frozenset(ordinary), implied)
+
+
+def _makes_a_paper(said: Said) -> bool:
+    """A replaced `.att` or `.sbom` is history, an untagged manifest like others (rule 14)."""
+    tag = _tag(said)
+    return tag is None or tag.suffix not in {"att", "sbom"}
+
+
+def _tag(said: Said) -> ImpliedTag | None:
+    return None if ":" in said.witness else tags.implied(said.witness)
+
+
+def _subjects(repository: int, said: Sequence[Said], named: Named) -> Change[Keepers]:
+    """Who keeps these as papers: what is said of them, as far as it still counts."""
+    by_tag = [one for one in said if _tag(one) is not None]
+    current = yield from collect.current(repository, {one.witness for one in by_tag})
+    moved = {
+        (one.source, current[one.witness])
+        for one in by_tag
+        if current.get(one.witness, one.source) != one.source
+    }
+    held = yield from _successors(repository, moved)
+    counts = [one for one in said if _counts(one, current, held)]
+    pairs = [(one.source, one.target) for one in counts]
+    return _grouped([*pairs, *(yield from _implied(repository, named.implied))])
+
+
+def _counts(
+    said: Said, current: Mapping[str, Digest], held: Collection[tuple[Digest, Digest]]
+) -> bool:
+    """Storage rule 14: what a tag that was moved on still says of what it named before."""
+    tag = _tag(said)
+    if tag is None or tag.suffix is None:
+        return True
+    now = current.get(said.witness, said.source)
+    if now == said.source:
+        return True
+    return tag.suffix == "sig" and (said.source, now) not in held
+
+
+def _implied(
+    repository: int, carried: Sequence[tuple[Digest, ImpliedTag]]
+) -> Change[list[tuple[Digest, Digest]]]:
+    cut = {_prefix(tag) for _, tag in carried if tag.subject is None}
+    beginning = yield from collect.beginning(repository, cut)
+    found: list[tuple[Digest, Digest]] = []
+    for digest, tag in carried:
+        about = beginning[_prefix(tag)] if tag.subject is None else [tag.subject]
+        found.extend((digest, subject) for subject in about)
+    return found
+
+
+def _prefix(tag: ImpliedTag) -> bytes:
+    whole = digests.parse(f"sha256:{tag.prefix}")
+    return b"\x02" + digests.to_bytes(whole)[1:]
+
+
+def _successors(
+    repository: int, moved: Collection[tuple[Digest, Digest]]
+) -> Change[set[tuple[Digest, Digest]]]:
+    """Pairs of a replaced manifest and a successor that holds every one of its layers."""
+    held: set[tuple[Digest, Digest]] = set()
+    todo = sorted(moved)
+    for start in range(0, len(todo), BODIES // 2):
+        pairs = todo[start : start + BODIES // 2]
+        wanted = {digest for pair in pairs for digest in pair}
+        bodies = yield from collect.bodies(repository, wanted)
+        layers = {digest: _layers(*body) for digest, body in bodies.items()}
+        for old, new in pairs:
+            before, after = layers.get(old), layers.get(new)
+            if before is not None and after is not None and before <= after:
+                held.add((old, new))
+    return held
+
+
+def _layers(media_type: str, raw: bytes) -> frozenset[object] | None:
+    """Layers with their annotations, for there cosign keeps signatures; None: unreadable.
+
+    Two signatures over one payload are layers of one digest.
+    """
+    try:
+        manifest: Manifest = table.read(raw, media_type)
+    except Unreadable:
+        return None
+    return frozenset(
+        (layer.media_type, layer.digest, frozenset(layer.annotations.items()))
+        for layer in manifest.blobs
+        if layer != manifest.config
+    )
