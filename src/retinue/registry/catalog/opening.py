@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import random
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from retinue.errors import RetinueError
 from retinue.registry.catalog import sqlite
@@ -30,25 +33,50 @@ def sqlite_path(database: str) -> Path | None:
     raise DatabaseUnknown(database.partition(":")[0])  # the rest may hold a password
 
 
+class DriverMissing(RetinueError):
+    """The extra that the database needs is not installed."""
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(f"install retinue[{extra}] to use this database")
+        self.extra = extra
+
+
+def _postgres() -> ModuleType:
+    try:
+        return import_module("retinue.registry.catalog.postgres")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "psycopg":
+            raise
+        raise DriverMissing("postgres") from error
+
+
 async def open_catalog(
-    database: str, *, durable: bool = True, random: Callable[[int], bytes] = os.urandom
+    database: str, *, durable: bool = True, entropy: Callable[[int], bytes] = os.urandom
 ) -> Catalog:
     """Migrate where needed, and connect. Called in the process that will use it, after any fork.
 
-    `durable`: a commit is on the disk when it returns. Raises DatabaseUnknown, CatalogUnavailable,
-    SchemaTooNew, MigrationEdited, NetworkFilesystem, LibraryTooOld, DriverMissing.
+    `durable`: a commit is on the disk when it returns. `entropy`: n bytes nobody can guess.
+    Raises DatabaseUnknown, CatalogUnavailable, SchemaTooNew, MigrationEdited, MigrationsBroken,
+    NetworkFilesystem, LibraryTooOld, DriverMissing.
     """
     path = sqlite_path(database)
     if path is not None:
         file = sqlite.SqliteFile(path, durable=durable)
-        await asyncio.to_thread(sqlite.upgrade, file, random)
+        await asyncio.to_thread(sqlite.upgrade, file, entropy)
         return sqlite.SqliteCatalog(file)
-    raise DatabaseUnknown(database.partition(":")[0])
+    postgres = _postgres()
+    await postgres.upgrade(database, entropy)
+    opened: Catalog = postgres.PostgresCatalog(database, durable=durable, random=random.random)
+    return opened
 
 
-def migrate_now(database: str, *, random: Callable[[int], bytes] = os.urandom) -> Sequence[int]:
-    """Migrate, outside of any event loop; nothing stays open. Returns the numbers applied."""
+def migrate_now(database: str, *, entropy: Callable[[int], bytes] = os.urandom) -> Sequence[int]:
+    """Migrate, outside of any event loop; nothing stays open. Returns the numbers applied.
+
+    Raises what `open_catalog` does.
+    """
     path = sqlite_path(database)
     if path is not None:
-        return sqlite.upgrade(sqlite.SqliteFile(path), random)
-    raise DatabaseUnknown(database.partition(":")[0])
+        return sqlite.upgrade(sqlite.SqliteFile(path), entropy)
+    applied: Sequence[int] = asyncio.run(_postgres().upgrade(database, entropy))
+    return applied

@@ -85,35 +85,35 @@ class SqliteFile:
         return connection
 
 
-def upgrade(file: SqliteFile, random: Callable[[int], bytes]) -> Sequence[int]:
+def upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
     """Bring the file to this program's schema; several processes may try at once.
 
     Returns the numbers applied. Raises NetworkFilesystem, LibraryTooOld, and what
-    `migrate.pending` does. `random`: n bytes nobody can guess.
+    `migrate.pending` does. `entropy`: n bytes nobody can guess.
     """
     require_library(apsw.sqlite_lib_version())
     require_local(file.path)
     turn = file.lock("lock")
     try:
         with turn.held():
-            return _upgrade(file, random)
+            return _upgrade(file, entropy)
     finally:
         turn.close()
 
 
-def _upgrade(file: SqliteFile, random: Callable[[int], bytes]) -> Sequence[int]:
+def _upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
     new = not file.path.exists()
     connection = file.writer()
     try:
         if new:
             file.path.chmod(0o600)  # it will hold the secret; its WAL takes the mode over
         connection.execute("pragma journal_mode = wal")
-        return _apply(connection, random)
+        return _apply(connection, entropy)
     finally:
         connection.close()
 
 
-def _apply(connection: apsw.Connection, random: Callable[[int], bytes]) -> Sequence[int]:
+def _apply(connection: apsw.Connection, entropy: Callable[[int], bytes]) -> Sequence[int]:
     connection.execute("begin immediate")
     try:
         todo = migrate.pending(*_state(connection), migrate.known())
@@ -123,7 +123,7 @@ def _apply(connection: apsw.Connection, random: Callable[[int], bytes]) -> Seque
             connection.execute(ledger, (migration.number, migration.sha256))
             for row in meta.numbers(migration.number, migration.least_code):
                 connection.execute(meta.WRITE.sqlite, row)
-        for row in meta.beginnings(random(meta.SECRET_BYTES)):
+        for row in meta.beginnings(entropy(meta.SECRET_BYTES)):
             connection.execute(meta.FIRST.sqlite, row)
     except BaseException:
         connection.execute("rollback")
