@@ -1,5 +1,6 @@
 """Requests and responses as the handlers see them: raw ASGI, no framework on the hot path."""
 
+from asyncio import timeout
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -32,6 +33,14 @@ class BodyTooLarge(RetinueError):
         self.limit = limit
 
 
+class BodyTooSlow(RetinueError):
+    """Nothing of the body came for too long. `seconds` is how long that may be."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no byte of the body came for {seconds:g} seconds")
+        self.seconds = seconds
+
+
 class MalformedQuery(RetinueError):
     """The query string cannot be read, or has too many parameters."""
 
@@ -53,6 +62,8 @@ class Request:
     request_id: str
     peer: str
     scheme: str
+    idle: float = 60.0
+    """Seconds that a client may pause within its body."""
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header, decoded as latin-1."""
@@ -85,9 +96,16 @@ class Request:
         return values[0] if values else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Only `more_body=False` ends it (storage rule 6)."""
+        """The body as it arrives. Only `more_body=False` ends it (storage rule 6).
+
+        Raises ClientGone, BodyTooSlow.
+        """
         while True:
-            message = await self.receive()
+            try:
+                async with timeout(self.idle):
+                    message = await self.receive()
+            except TimeoutError as problem:
+                raise BodyTooSlow(self.idle) from problem
             if message["type"] != "http.request":
                 raise ClientGone
             if body := message.get("body"):

@@ -1,0 +1,94 @@
+"""The hot reads: one statement each, permission and presence included."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.registry.catalog.bulk import bulk, rows
+from retinue.registry.catalog.db import Catalog, Change, Sql
+
+BY_TAG = Sql("""
+    select r.id, m.digest, m.media_type, m.touched, o.id, o.size, o.location
+    from repository r
+    join tag t on t.repository = r.id and t.name = :tag
+    join manifest m on m.repository = r.id and m.digest = t.digest
+    join object o on o.id = m.object
+    where r.name = :name and o.quarantined is null""")
+BY_DIGEST = Sql("""
+    select r.id, m.digest, m.media_type, m.touched, o.id, o.size, o.location
+    from repository r
+    join manifest m on m.repository = r.id and m.digest = :digest
+    join object o on o.id = m.object
+    where r.name = :name and o.quarantined is null""")
+BLOB = Sql("""
+    select r.id, b.digest, '', b.touched, o.id, o.size, o.location
+    from repository r
+    join repo_blob b on b.repository = r.id and b.digest = :digest
+    join object o on o.id = b.object
+    where r.name = :name and o.quarantined is null""")
+BODY = Sql("select body from object_bytes where object = :object")
+ALIVE = Sql("select 1")
+QUARANTINE = Sql("""
+    update object set quarantined = :now where id = :object and quarantined is null""")
+NAMES = bulk("""
+    select r.name from repository r
+    where r.name > :last and exists (
+        select 1 from json_each(:globs) e where r.name like e.value ->> 0 escape '\\')
+    order by r.name limit :most""")
+
+
+class Found(NamedTuple):
+    """What a repository has under a tag or digest. `size` in bytes; `location` None: inline.
+
+    A tuple because one is made for every request.
+    """
+
+    repository: int
+    digest: bytes
+    media_type: str
+    touched: int
+    object: int
+    size: int
+    location: str | None
+
+    @property
+    def is_manifest(self) -> bool:
+        return bool(self.media_type)
+
+
+async def manifest_by_tag(catalog: Catalog, name: str, tag: str) -> Found | None:
+    row = await catalog.one(BY_TAG, tag, name)
+    return None if row is None else Found._make(cast("tuple[int]", row))
+
+
+async def manifest_by_digest(catalog: Catalog, name: str, digest: Digest) -> Found | None:
+    row = await catalog.one(BY_DIGEST, digests.to_bytes(digest), name)
+    return None if row is None else Found._make(cast("tuple[int]", row))
+
+
+async def blob(catalog: Catalog, name: str, digest: Digest) -> Found | None:
+    row = await catalog.one(BLOB, digests.to_bytes(digest), name)
+    return None if row is None else Found._make(cast("tuple[int]", row))
+
+
+async def body(catalog: Catalog, object_id: int) -> bytes | None:
+    """Inline bytes of an object; None when it is gone, or is no row any more."""
+    row = await catalog.one(BODY, object_id)
+    return None if row is None else cast("bytes", row[0])
+
+
+async def alive(catalog: Catalog) -> None:
+    """Raises CatalogUnavailable unless the catalog answers."""
+    await catalog.one(ALIVE)
+
+
+async def names(catalog: Catalog, likes: Iterable[str], last: str, most: int) -> Sequence[str]:
+    r"""Repositories after `last` that match a pattern of LIKE (escape `\`), in order."""
+    found = await catalog.rows(NAMES, last, rows([like] for like in likes), most)
+    return [cast("str", name) for (name,) in found]
+
+
+def quarantine(object_id: int, now: int) -> Change[None]:
+    """The bytes are not their digest: from now on nobody is given them."""
+    yield QUARANTINE, (now, object_id)

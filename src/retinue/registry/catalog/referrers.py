@@ -1,0 +1,52 @@
+"""Referrers: the papers that state their subject themselves."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.registry.catalog.db import Catalog, Sql
+
+STATE = Sql("select id, paper_seq from repository where name = :name")
+PAGE = Sql("""
+    select digest, entry from paper
+    where repository = :repository and subject = :subject and digest > :last and listed = 1
+    order by digest limit :most""")
+PAGE_OF_TYPE = Sql("""
+    select digest, entry from paper
+    where repository = :repository and subject = :subject and digest > :last and listed = 1
+        and artifact_type = :type
+    order by digest limit :most""")
+ROWS = 250
+"""Entries per read; of at most 8 KiB each."""
+
+
+class State(NamedTuple):
+    """`sequence` is another one as soon as any list of this repository is."""
+
+    repository: int
+    sequence: int
+
+
+class Paper(NamedTuple):
+    """`entry` is the descriptor as JSON; None: too large, to be made from the manifest."""
+
+    digest: bytes
+    entry: str | None
+
+
+async def state(catalog: Catalog, name: str) -> State | None:
+    row = await catalog.one(STATE, name)
+    return None if row is None else State._make(cast("tuple[int, int]", row))
+
+
+async def page(
+    catalog: Catalog, repository: int, subject: Digest, last: bytes, artifact_type: str | None
+) -> Sequence[Paper]:
+    """The next ROWS papers of a subject after `last`, by digest; fewer only at the end."""
+    raw = digests.to_bytes(subject)
+    if artifact_type is None:
+        found = await catalog.rows(PAGE, repository, raw, last, ROWS)
+    else:
+        found = await catalog.rows(PAGE_OF_TYPE, repository, raw, last, artifact_type, ROWS)
+    return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]

@@ -1,0 +1,181 @@
+"""Pulling: what a tag or digest names, and its bytes, verified before anybody is given them."""
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from retinue.errors import RetinueError
+from retinue.oci import digest as digests
+from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.reference import valid_name
+from retinue.registry.catalog import manifests, objects, reads, repositories
+from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.locks import shared
+from retinue.registry.catalog.reads import Found
+from retinue.registry.content.cache import Entry
+from retinue.registry.content.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NameInvalid,
+    RepositoryUnknown,
+)
+from retinue.registry.content.services import Services
+from retinue.registry.metrics import CORRUPT
+from retinue.registry.storage.blobstore import LocalFile, Redirect
+
+_log = logging.getLogger("retinue.content")
+
+
+class Corrupt(RetinueError):
+    """Stored bytes are not what their digest says, or are gone. They were not sent."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"the stored copy of {digest} is damaged; push it again")
+        self.digest = digest
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A blob that is not kept in memory. `at` is None where the bytes were not looked for."""
+
+    digest: Digest
+    size: int
+    location: str
+    at: LocalFile | Redirect | None
+
+
+async def find_manifest(services: Services, name: str, reference: str) -> Found:
+    """By tag or digest. Raises ManifestUnknown, RepositoryUnknown, NameInvalid, InvalidDigest."""
+    if ":" in reference:
+        found = await reads.manifest_by_digest(services.catalog, name, digests.parse(reference))
+    else:
+        found = await reads.manifest_by_tag(services.catalog, name, reference)
+    if found is None:
+        await require_repository(services, name)
+        raise ManifestUnknown(reference)
+    return found
+
+
+async def find_blob(services: Services, name: str, digest: Digest) -> Found:
+    """A blob, or a manifest of this repository (storage rule 11).
+
+    Raises BlobUnknown, RepositoryUnknown, NameInvalid.
+    """
+    found = await reads.blob(services.catalog, name, digest)
+    if found is None:
+        manifest = await reads.manifest_by_digest(services.catalog, name, digest)
+        if manifest is None:
+            await require_repository(services, name)
+            raise BlobUnknown(digest)
+        return manifest
+    return found
+
+
+async def require_repository(services: Services, name: str) -> int:
+    """Its id; raises RepositoryUnknown, NameInvalid."""
+    if not valid_name(name):
+        raise NameInvalid(name)
+    known = await repositories.lookup(services.catalog, name)
+    if known is None:
+        raise RepositoryUnknown(name)
+    return known
+
+
+async def entry(services: Services, found: Found, *, as_blob: bool = False) -> Entry:
+    """The bytes, from memory or verified now; raises Corrupt."""
+    media_type = "" if as_blob else found.media_type
+    key = (found.digest, media_type)
+    known = services.cache.get(key)
+    if known is None:
+        known = await _load(services, found, media_type)
+        services.cache.put(key, known)
+    return known
+
+
+async def _load(services: Services, found: Found, media_type: str) -> Entry:
+    digest = digests.from_bytes(found.digest)
+    body = await _bytes(services, found)
+    if body is None or digests.of(body, digests.algorithm(digest)) != digest:
+        await refuse(services, found)
+    assert body is not None
+    return Entry(body, described(digest, media_type))
+
+
+def described(digest: Digest, media_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that go with content."""
+    return (
+        (b"content-type", (media_type or names.OCTET_STREAM).encode("latin-1")),
+        (names.HEADER_DIGEST.encode(), digest.encode()),
+        (b"etag", f'"{digest}"'.encode()),
+        (b"accept-ranges", b"bytes"),
+    )
+
+
+async def _bytes(services: Services, found: Found) -> bytes | None:
+    if found.location is None:
+        return await reads.body(services.catalog, found.object)
+    async with services.blobs.read(found.location) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def refuse(services: Services, found: Found) -> None:
+    """Quarantine a damaged object, so that clients push it again; always raises Corrupt."""
+    digest = digests.from_bytes(found.digest)
+    services.metrics.add(CORRUPT)
+    _log.error("the stored copy of %s is damaged and is quarantined", digest)
+    await services.catalog.commit(lambda: reads.quarantine(found.object, services.clock()))
+    raise Corrupt(digest)
+
+
+def in_memory(services: Services, found: Found) -> bool:
+    """Whether the bytes are sent from memory (and verified) rather than from a file."""
+    return found.location is None or found.size <= services.config.inline_blob
+
+
+async def large(services: Services, found: Found, *, look: bool) -> Large:
+    """Where a large blob is; `look`: only if its bytes are wanted. Raises Corrupt."""
+    assert found.location is not None
+    at = await services.blobs.locate(found.location) if look else None
+    if look and at is None:
+        await refuse(services, found)
+    return Large(digests.from_bytes(found.digest), found.size, found.location, at)
+
+
+async def part(services: Services, location: str, start: int, end: int) -> AsyncIterator[bytes]:
+    """Bytes `start` to `end` (exclusive) of a stored copy."""
+    async with services.blobs.read(location, start, end) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def keep_alive(services: Services, found: Found, *, manifest: bool) -> None:
+    """A client asked whether it is here, and may build on the answer: its grace starts anew.
+
+    Written only when less than half of the grace is left ("Collection" 2). Raises ManifestUnknown
+    or BlobUnknown when it is gone by now.
+    """
+    now = services.clock()
+    if now - found.touched < services.config.grace * 500_000:
+        return
+    digest = digests.from_bytes(found.digest)
+    if not await services.catalog.commit(lambda: _touch(found, digest, now, manifest=manifest)):
+        raise ManifestUnknown(digest) if manifest else BlobUnknown(digest)
+
+
+def _touch(found: Found, digest: Digest, now: int, *, manifest: bool) -> Change[bool]:
+    yield from shared(found.repository)
+    if manifest:
+        if not (yield from manifests.present(found.repository, [digest])):
+            return False
+        yield from manifests.touch(found.repository, [digest], now)
+        return True
+    if (yield from objects.held_object(found.repository, digest)) is None:
+        return False
+    yield from objects.touch_blobs(found.repository, [digest], now)
+    return True
+
+
+def record(services: Services, found: Found) -> None:
+    """A manifest was pulled."""
+    services.pulls.record(found.repository, found.digest, services.clock())

@@ -1,0 +1,40 @@
+"""The list of repositories that the caller may pull from, and the first question of clients."""
+
+import json
+
+from retinue.registry.access.gate import Unauthenticated
+from retinue.registry.access.rules import Action, as_like
+from retinue.registry.catalog import reads
+from retinue.registry.content.services import Services
+from retinue.registry.http.exchange import Request, Response
+from retinue.wire import paths
+from retinue.wire.paging import next_link, parse_page
+
+MOST = 10_000
+DEFAULT = 1_000
+
+
+async def get(services: Services, request: Request, _name: str, _rest: str) -> Response:
+    page = parse_page(request.param("n"), request.param("last"), default=DEFAULT, maximum=MOST)
+    globs = services.access.globs(request.principal, Action.PULL)
+    if not globs and request.principal.anonymous:
+        raise Unauthenticated
+    likes = [as_like(glob) for glob in globs]
+    found = await reads.names(services.catalog, likes, page.last or "", page.n + 1)
+    names = found[: page.n]
+    headers = [(b"content-type", b"application/json")]
+    if names and len(found) > page.n:
+        link = next_link(paths.CATALOG, n=page.n, last=names[-1])
+        headers.append((b"link", link.encode()))
+    return Response(200, headers, json.dumps({"repositories": names}).encode())
+
+
+async def ping(services: Services, request: Request, _name: str, _rest: str) -> Response:
+    """`/v2/`: clients learn here how to log in, so whoever is nobody is asked to."""
+    if not services.access.open and request.principal.anonymous:
+        raise Unauthenticated
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"docker-distribution-api-version", b"registry/2.0"),
+    ]
+    return Response(200, headers, b"{}")

@@ -1,0 +1,56 @@
+"""What this registry can do besides (distribution-spec extensions/_oci.md)."""
+
+import json
+
+from retinue.registry.content import pull
+from retinue.registry.content.services import Services
+from retinue.registry.http.exchange import Request, Response
+
+_GLOBAL = (
+    (
+        "_catalog",
+        "/v2/_catalog",
+        "repositories that the caller may pull from, in order",
+        ("/v2/_catalog",),
+    ),
+    (
+        "_oci",
+        "https://github.com/opencontainers/distribution-spec/blob/main/extensions/_oci.md",
+        "this list",
+        ("/v2/_oci/ext/discover", "/v2/{name}/_oci/ext/discover"),
+    ),
+)
+_OLD = (
+    (
+        "_oras",
+        "https://github.com/oras-project/artifacts-spec",
+        "papers of a subject, as clients of 2022 ask for them",
+        ("/v2/{name}/_oras/artifacts/referrers",),
+    ),
+    (
+        "_ext/oci-artifacts",
+        "https://github.com/opencontainers/artifacts",
+        "papers of a subject, as clients of 2021 ask for them",
+        ("/v2/_ext/oci-artifacts/v1/{name}/manifests/{digest}/references",),
+    ),
+)
+
+
+async def get(services: Services, _request: Request, name: str, _rest: str) -> Response:
+    """For all repositories, or for one; raises RepositoryUnknown, NameInvalid."""
+    if name:
+        await pull.require_repository(services, name)
+    known = _GLOBAL + _OLD if services.config.old_discovery else _GLOBAL
+    listed = [
+        {"name": word, "url": url, "description": text, "endpoints": _endpoints(ends, name)}
+        for word, url, text, ends in known
+        if _endpoints(ends, name)
+    ]
+    body = json.dumps({"extensions": listed}).encode()
+    return Response(200, [(b"content-type", b"application/json")], body)
+
+
+def _endpoints(ends: tuple[str, ...], name: str) -> list[str]:
+    if not name:
+        return list(ends)
+    return [end.replace("{name}", name) for end in ends if "{name}" in end]

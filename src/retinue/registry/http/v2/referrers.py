@@ -1,0 +1,106 @@
+"""Papers of a subject, as an image index (end-12)."""
+
+import json
+from collections.abc import AsyncIterator
+
+from retinue.oci import digest as digests
+from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.readers.table import read
+from retinue.oci.reference import valid_name
+from retinue.oci.referrers import referrer_entry
+from retinue.registry.catalog import reads, referrers
+from retinue.registry.catalog.referrers import ROWS, Paper, State
+from retinue.registry.content import pull
+from retinue.registry.content.cache import Entry
+from retinue.registry.content.errors import NameInvalid
+from retinue.registry.content.services import Services
+from retinue.registry.http.exchange import Headers, Request, Response
+from retinue.wire import paths
+from retinue.wire.paging import next_link
+
+_HEAD = f'{{"schemaVersion":2,"mediaType":"{names.OCI_INDEX}","manifests":['
+_RC1 = '],"annotations":{"org.opencontainers.referrers.filtersApplied":"artifactType"}}'
+_TYPE = (b"content-type", names.OCI_INDEX.encode())
+_FILTERED = (names.HEADER_FILTERS.encode(), b"artifactType")
+_EMPTY = f"{_HEAD}]}}".encode()
+MAX_FILTER = 1024
+
+
+async def get(services: Services, request: Request, name: str, subject: str) -> Response:
+    """Always 200, whatever is unknown; raises InvalidDigest, NameInvalid."""
+    digest = digests.parse(subject)
+    kind = last = None
+    if request.query:
+        kind, last = request.param("artifactType") or None, request.param("last")
+    after = b"" if last is None else digests.to_bytes(digests.parse(last))
+    state = await referrers.state(services.catalog, name)
+    if state is None:
+        return _unknown(name, kind)
+    if kind is not None and len(kind) > MAX_FILTER:
+        return Response(200, [_TYPE, _FILTERED], _EMPTY)
+    key = (state, digest, kind, after)
+    entry = services.cache.get(key)
+    if entry is None:
+        entry = await _page(services, name, state, digest, kind, after)
+        services.cache.put(key, entry)
+    return Response(200, list(entry.headers), entry.body)
+
+
+def _unknown(name: str, kind: str | None) -> Response:
+    if not valid_name(name):
+        raise NameInvalid(name)
+    return Response(200, [_TYPE] if kind is None else [_TYPE, _FILTERED], _EMPTY)
+
+
+async def _page(
+    services: Services, name: str, state: State, digest: Digest, kind: str | None, after: bytes
+) -> Entry:
+    """Entries up to the size of a page, and a Link when there are more."""
+    limit = services.config.referrers_page
+    taken: list[str] = []
+    size = len(_HEAD)
+    headers: Headers = [_TYPE] if kind is None else [_TYPE, _FILTERED]
+    async for paper in papers(services, state.repository, digest, after, kind):
+        text = paper.entry or await described(services, name, paper.digest)
+        if text is None:
+            continue
+        size += len(text) + 1
+        if taken and size > limit:
+            headers.append((b"link", _link(name, digest, kind, after).encode()))
+            break
+        taken.append(text)
+        after = paper.digest
+    end = _RC1 if kind is not None and services.config.old_discovery else "]}"
+    return Entry(f"{_HEAD}{','.join(taken)}{end}".encode(), tuple(headers))
+
+
+async def papers(
+    services: Services, repository: int, subject: Digest, after: bytes, kind: str | None
+) -> AsyncIterator[Paper]:
+    """The papers of a subject after `after`, by digest."""
+    while True:
+        page = await referrers.page(services.catalog, repository, subject, after, kind)
+        for paper in page:
+            yield paper
+        if len(page) < ROWS:
+            return
+        after = page[-1].digest
+
+
+async def described(services: Services, name: str, paper: bytes) -> str | None:
+    """The entry of a paper that is too large for the list's own table; None: it is gone by now."""
+    digest = digests.from_bytes(paper)
+    found = await reads.manifest_by_digest(services.catalog, name, digest)
+    if found is None:
+        return None
+    body = (await pull.entry(services, found)).body
+    manifest = read(body, found.media_type, digests.algorithm(digest))
+    return json.dumps(referrer_entry(manifest), separators=(",", ":"))
+
+
+def _link(name: str, digest: Digest, kind: str | None, after: bytes) -> str:
+    last = digests.from_bytes(after)
+    if kind is None:
+        return next_link(paths.referrers(name, digest), last=last)
+    return next_link(paths.referrers(name, digest), artifactType=kind, last=last)

@@ -1,0 +1,40 @@
+"""Lists of tags (end-8)."""
+
+from retinue.oci.reference import valid_name
+from retinue.registry.catalog import tags_read
+from retinue.registry.catalog.tags_read import SEPARATOR
+from retinue.registry.content.errors import NameInvalid, RepositoryUnknown
+from retinue.registry.content.services import Services
+from retinue.registry.http.exchange import Request, Response
+from retinue.wire import paths
+from retinue.wire.paging import next_link, parse_page
+
+MOST = 10_000
+"""Tags in one answer; more are found behind its Link."""
+
+
+async def get(services: Services, request: Request, name: str, _rest: str) -> Response:
+    if request.query:
+        page = parse_page(request.param("n"), request.param("last"), default=MOST, maximum=MOST)
+        most, last = page.n, page.last or ""
+    else:
+        most, last = MOST, ""
+    found = await tags_read.listed(services.catalog, name, last, most + 1)
+    if found is None:
+        raise RepositoryUnknown(name) if valid_name(name) else NameInvalid(name)
+    joined, more = cut(found.joined, most)
+    quoted = f'"{joined}"' if joined else ""
+    headers = [(b"content-type", b"application/json")]
+    if more:
+        link = next_link(paths.tags(name), n=most, last=joined.rpartition(SEPARATOR)[2])
+        headers.append((b"link", link.encode()))
+    return Response(200, headers, f'{{"name":"{name}","tags":[{quoted}]}}'.encode())
+
+
+def cut(joined: str, most: int) -> tuple[str, bool]:
+    """At most `most` of joined names, and whether (of one more at most) there are others."""
+    if most == 0 or not joined:
+        return "", False
+    if joined.count(SEPARATOR) < most:
+        return joined, False
+    return joined.rpartition(SEPARATOR)[0], True
