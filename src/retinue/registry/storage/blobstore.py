@@ -53,8 +53,30 @@ class StorageFailed(RetinueError):
         self.reason = reason
 
 
+class UploadBusy(StorageFailed):
+    """Another writer still has the session open. Trying again later helps."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"open upload {session}", "another request is still writing it")
+        self.session = session
+
+
+class CopyLost(StorageFailed):
+    """The copy is not there any more, or has fewer bytes than it should."""
+
+    def __init__(self, location: str, offset: int) -> None:
+        super().__init__(f"read {location}", f"there is nothing at offset {offset}")
+        self.location = location
+        self.offset = offset
+
+
 class Upload(Protocol):
-    """The bytes of one session, appended in order by one writer."""
+    """The bytes of one session, appended in order by one writer.
+
+    The caller collects about 1 MB of parts for each `append`, and keeps one append in flight while
+    it receives the next parts: so receiving, hashing and writing overlap. After any error or
+    cancellation only `close` is left.
+    """
 
     @property
     def offset(self) -> int:
@@ -65,7 +87,8 @@ class Upload(Protocol):
         """Write and hash. Plural: one hop to a thread and one writev per MB.
 
         Returns the new offset, and the digest of all bytes so far (None when the session was
-        resumed and the hash state is not at hand). Raises StorageFailed.
+        resumed and the hash state is not at hand): both may be recorded at once, the bytes
+        outlive this process. Raises UploadBusy, StorageFailed.
         """
         ...
 
@@ -73,8 +96,9 @@ class Upload(Protocol):
         """Make the bytes a durable copy under a fresh location: fsync, rename, fsync the folder.
 
         The running hash decides, or `trusted` (a digest recorded for exactly these bytes in this
-        boot), or the bytes are read again. Idempotent. Raises DigestMismatch (the bytes stay
-        for another try), UploadLost, StorageFailed.
+        boot), or the bytes are read again. Idempotent, also in a session that is resumed at its
+        end after it was kept. Raises DigestMismatch (the bytes stay for another try),
+        UploadLost, StorageFailed.
         """
         ...
 
@@ -88,10 +112,13 @@ class BlobStore(Protocol):
         """How to send this copy; None when its bytes are gone."""
         ...
 
-    def read(self, location: str, start: int = 0, end: int | None = None) -> Opened[
-        AsyncIterator[bytes]
-    ]:
-        """Stream bytes `start` to `end` (exclusive). Raises UploadLost or StorageFailed."""
+    def read(
+        self, location: str, start: int = 0, end: int | None = None
+    ) -> Opened[AsyncIterator[bytes]]:
+        """Stream bytes `start` to `end` (exclusive; the copy's end without it).
+
+        Raises CopyLost (on entering, or when the copy turns out too short), StorageFailed.
+        """
         ...
 
     async def upload(
@@ -99,7 +126,8 @@ class BlobStore(Protocol):
     ) -> Upload:
         """Open the bytes of a session, truncated to `offset`. `size`: what is to come, if known.
 
-        Raises UploadLost when fewer bytes than `offset` are there.
+        Raises UploadLost when fewer bytes than `offset` are there, UploadBusy, StorageFailed.
+        A store may put off opening at offset 0 to the first append or keep.
         """
         ...
 
@@ -112,7 +140,10 @@ class BlobStore(Protocol):
         ...
 
     def stored(self) -> AsyncIterator[tuple[str, int, datetime]]:
-        """Every copy: location, size in bytes, time of last change. For fsck."""
+        """Every copy: location, size in bytes, time of last change. For fsck.
+
+        What the store cannot have made (other names) is passed over.
+        """
         ...
 
     def sessions(self) -> AsyncIterator[tuple[str, int, datetime]]:

@@ -1,0 +1,280 @@
+"""Blobs as files of one folder. Layout and names: `places`; durability: `incoming`."""
+
+import asyncio
+import os
+import stat
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from retinue.files import CALLS, Calls, Root, make_folders
+from retinue.oci.digest import Digest
+from retinue.registry.storage import places
+from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, StorageFailed
+from retinue.registry.storage.incoming import Incoming
+
+T = TypeVar("T")
+Found: TypeAlias = tuple[str, int, datetime]
+
+CHUNK = 1 << 20
+"""Bytes per chunk of a read; a reader holds two."""
+PAGE = 1000
+"""Names listed per hop to a thread."""
+
+
+class FileBlobStore:
+    """A blob store in `root`, which is made if need be. Raises OSError when it cannot be.
+
+    `durable`: what `keep` returned survives a power loss; without, only the end of the process.
+    `threads` bounds the calls that block at one time, and the memory for writing: 1 MiB each.
+    Several processes may share the folder.
+    """
+
+    def __init__(
+        self, root: Path, *, durable: bool = True, threads: int = 16, calls: Calls = CALLS
+    ) -> None:
+        make_folders(root, calls=calls)
+        self._root = Root(root, calls)
+        self._durable = durable
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+        self._writing = 0
+        _make_places(self._root)
+
+    async def close(self) -> None:
+        """Wait for calls under way and let go of the folder."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._root.close()
+
+    async def locate(self, location: str) -> LocalFile | None:
+        # On the loop: a look into the cached folder costs 5 us, a hop to a thread 100.
+        with _Failing("locate", location):
+            status = self._root.status(places.blob_name(location))
+        if status is None or not stat.S_ISREG(status.st_mode):
+            return None
+        return LocalFile(self._root.path / places.blob_name(location), status.st_size)
+
+    @asynccontextmanager
+    async def read(
+        self, location: str, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
+        reader = _Reader(self._root, location, start, end)
+        try:
+            await self.run("read", location, reader.open)
+            yield self._chunks(reader)
+        finally:
+            await asyncio.shield(self.run("close", location, reader.close))
+
+    async def _chunks(self, reader: "_Reader") -> AsyncGenerator[bytes]:
+        """One chunk is read while the one before it is sent."""
+        ahead = self._read_next(reader)
+        try:
+            while data := await ahead:
+                ahead = self._read_next(reader)
+                yield data
+        finally:
+            ahead.cancel()
+
+    def _read_next(self, reader: "_Reader") -> "asyncio.Task[bytes]":
+        return asyncio.ensure_future(self.run("read", reader.location, reader.next))
+
+    async def upload(
+        self, session: str, offset: int = 0, *, algorithm: str = "sha256", size: int | None = None
+    ) -> "FileUpload":
+        incoming = Incoming(self._root, session, algorithm, durable=self._durable)
+        upload = FileUpload(self, incoming, offset, size)
+        if offset:
+            await upload.resume()
+        return upload
+
+    async def discard(self, session: str) -> None:
+        name = places.upload_name(session)
+        await self.run("discard upload", session, lambda: self._root.unlink(name))
+
+    async def remove(self, location: str) -> None:
+        # The folder is not synced: a copy that comes back after a power loss is in no row of
+        # the catalog, and fsck removes it.
+        name = places.blob_name(location)
+        await self.run("remove", location, lambda: self._root.unlink(name))
+
+    def stored(self) -> AsyncIterator[Found]:
+        return self._pages(self._copies())
+
+    def sessions(self) -> AsyncIterator[Found]:
+        return self._pages(self._sessions())
+
+    def _copies(self) -> Iterator[Found]:
+        for folder in places.FANOUT:
+            for name, status in self._root.entries(f"{places.BLOBS}/{folder}"):
+                if places.is_location(f"{folder}/{name}"):
+                    yield _found(f"{folder}/{name}", status)
+
+    def _sessions(self) -> Iterator[Found]:
+        for name, status in self._root.entries(places.UPLOADS):
+            if places.is_session(name):
+                yield _found(name, status)
+
+    async def _pages(self, names: Iterator[Found]) -> AsyncGenerator[Found]:
+        while page := await self.run("list", "", lambda: list(islice(names, PAGE))):
+            for found in page:
+                yield found
+
+    async def run(self, action: str, what: str, call: Callable[[], T]) -> T:
+        """Run a blocking call in a thread of this store; OSError becomes StorageFailed."""
+        with _Failing(action, what):
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def write(self, incoming: Incoming, parts: Sequence[bytes]) -> Digest | None:
+        """Hash and write. While nobody else writes, two threads do it at the same time."""
+        session = incoming.session
+        self._writing += 1
+        try:
+            if self._writing > 1:
+                return await self.run("write upload", session, lambda: _both(incoming, parts))
+            digest, _ = await asyncio.gather(
+                self.run("hash upload", session, lambda: incoming.update(parts)),
+                self.run("write upload", session, lambda: incoming.write(parts)),
+            )
+            return digest
+        finally:
+            self._writing -= 1
+
+
+class FileUpload:
+    """An upload into a file. At offset 0 the file is opened by the first append or keep."""
+
+    def __init__(
+        self, store: FileBlobStore, incoming: Incoming, offset: int, size: int | None
+    ) -> None:
+        self.offset = offset
+        self._store = store
+        self._incoming = incoming
+        self._size = size
+        self._opened = False
+
+    async def resume(self) -> None:
+        """Open the bytes that are there. Raises UploadLost, UploadBusy, StorageFailed."""
+        self._opened = True
+        try:
+            await self._run("resume upload", lambda: self._incoming.resume(self.offset, self._size))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def append(self, parts: Sequence[bytes]) -> tuple[int, Digest | None]:
+        try:
+            digest = await self._append(parts)
+        except BaseException:
+            # Cancelled, say: a thread may still be writing, so the offset is not known.
+            self._incoming.fail("an earlier append did not end; resume the upload")
+            raise
+        self.offset += sum(map(len, parts))
+        return self.offset, digest
+
+    async def _append(self, parts: Sequence[bytes]) -> Digest | None:
+        await self._open()
+        return await self._store.write(self._incoming, parts)
+
+    async def _open(self) -> None:
+        if not self._opened:
+            self._opened = True
+            await self._run("open upload", lambda: self._incoming.begin(self._size))
+
+    async def _run(self, action: str, call: Callable[[], T]) -> T:
+        return await self._store.run(action, self._incoming.session, call)
+
+    async def keep(self, expected: Digest, *, trusted: Digest | None = None) -> Kept:
+        await self._open()
+        return await self._run("keep upload", lambda: self._incoming.keep(expected, trusted))
+
+    async def close(self) -> None:
+        if self._opened and not self._incoming.closed:
+            await asyncio.shield(self._run("close upload", self._incoming.close))
+
+
+class _Failing:
+    """Says what failed: OSError becomes StorageFailed."""
+
+    def __init__(self, action: str, what: str) -> None:
+        self._action = f"{action} {what}".rstrip()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise StorageFailed(self._action, error.strerror or str(error)) from error
+
+
+class _Reader:
+    """An open copy, read in chunks from threads."""
+
+    def __init__(self, root: Root, location: str, start: int, end: int | None) -> None:
+        self.location = location
+        self._root = root
+        self._at = start
+        self._end = end
+        self._lock = threading.Lock()  # a cancelled call may still run when close comes
+        self._fd: int | None = None
+        self._closed = False
+
+    def open(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._fd = fd = _open_copy(self._root, self.location)
+            size = os.fstat(fd).st_size
+            if max(self._at, self._end or 0) > size:
+                raise CopyLost(self.location, size)
+            self._end = size if self._end is None else self._end
+            os.posix_fadvise(fd, self._at, self._end - self._at, os.POSIX_FADV_SEQUENTIAL)
+
+    def next(self) -> bytes:
+        """The next chunk; empty at the end."""
+        with self._lock:
+            if self._fd is None or self._end is None or self._at >= self._end:
+                return b""
+            wanted = min(CHUNK, self._end - self._at)
+            data = self._root.calls.read(self._fd, wanted, self._at)
+            if not data:
+                raise CopyLost(self.location, self._at)
+            self._at += len(data)
+            return data
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            fd, self._fd = self._fd, None
+            if fd is not None:
+                self._root.calls.close(fd)
+
+
+def _open_copy(root: Root, location: str) -> int:
+    try:
+        return root.open(places.blob_name(location), os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise CopyLost(location, 0) from error
+
+
+def _both(incoming: Incoming, parts: Sequence[bytes]) -> Digest | None:
+    digest = incoming.update(parts)
+    incoming.write(parts)
+    return digest
+
+
+def _found(name: str, status: os.stat_result) -> Found:
+    return name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _make_places(root: Root) -> None:
+    """All folders from the start, so that a push never has to sync a parent's entry."""
+    root.make_folder(places.UPLOADS)
+    root.make_folder(places.BLOBS)
+    made = [root.make_folder(f"{places.BLOBS}/{folder}") for folder in places.FANOUT]
+    if any(made):
+        root.sync_folder(places.BLOBS)
+        root.sync_folder()

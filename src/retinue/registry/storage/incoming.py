@@ -1,0 +1,231 @@
+"""The file of one upload session, used from worker threads: written, synced, given its place.
+
+Order of `keep`, and why each step may be the last one before the power goes:
+1. cut the padding, fsync the file: the bytes are durable under the session's name;
+2. link it under a fresh location: a link refuses to replace, a rename would not;
+3. fsync the folder of the location: now both names are durable, and the caller may commit;
+4. unlink the session's name. Nothing waits for this: if it comes back after a power loss, the
+   file has two names, and `resume` tells that from a file that may be written to.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+
+from retinue.files import Root
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest, Hash
+from retinue.oci.stores import DigestMismatch
+from retinue.registry.storage import places
+from retinue.registry.storage.blobstore import Kept, StorageFailed, UploadBusy, UploadLost
+from retinue.registry.storage.direct import Writer
+
+_READ = 1 << 20
+
+
+class Incoming:
+    """One writer's view of a session. Every method holds the lock: a cancelled caller's call may
+    still be running when the next one comes."""
+
+    def __init__(self, root: Root, session: str, algorithm: str, *, durable: bool) -> None:
+        self.session = session
+        self.algorithm = algorithm
+        self.hash: Hash | None = None
+        self._root = root
+        self._name = places.upload_name(session)
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._writer: Writer | None = None
+        self._kept: tuple[Digest, Kept] | None = None
+        self._failed: str | None = None
+        self.closed = False
+
+    # -- opening
+
+    def begin(self, size: int | None) -> None:
+        """Start with no bytes, whatever there was."""
+        self.hash = digests.hasher(self.algorithm)
+        with self._lock:
+            status = self._root.status(self._name)
+            if status is not None and status.st_nlink > 1:
+                self._root.unlink(self._name)  # a copy by now: never written to again
+            self._open(os.O_CREAT, 0, size)
+
+    def resume(self, offset: int, size: int | None) -> None:
+        """Go on at `offset`; raises UploadLost when fewer bytes are there."""
+        with self._lock:
+            status = self._root.status(self._name)
+            if status is None or status.st_nlink > 1:
+                self._find_copy(offset)
+            elif status.st_size < offset:
+                raise UploadLost(self.session, offset, status.st_size)
+            else:
+                self._open(0, offset, size)
+
+    def _open(self, flags: int, offset: int, size: int | None) -> None:
+        if self.closed:  # by a caller who gave up before this began
+            raise UploadBusy(self.session)
+        calls = self._root.calls
+        fd = self._root.open(self._name, os.O_RDWR | flags)
+        try:
+            calls.lock(fd)
+            self._check_own(fd)
+            if os.fstat(fd).st_size != offset:
+                calls.truncate(fd, offset)
+        except BlockingIOError as error:
+            calls.close(fd)
+            raise UploadBusy(self.session) from error
+        except (OSError, UploadBusy):
+            calls.close(fd)
+            raise
+        self._fd = fd
+        self._writer = Writer(calls, fd, offset, size=size)
+
+    def _check_own(self, fd: int) -> None:
+        """Between opening and locking another writer may have kept the file: never touch it."""
+        opened, named = os.fstat(fd), self._root.status(self._name)
+        if opened.st_nlink != 1 or named is None or named.st_ino != opened.st_ino:
+            raise UploadBusy(self.session)
+
+    def _find_copy(self, offset: int) -> None:
+        """The session was kept already, and whoever did it did not live to say so."""
+        for location in places.copies_of(self._root, self.session):
+            status = self._root.status(places.blob_name(location))
+            if status is not None and status.st_size == offset:
+                if self._durable:
+                    self._root.sync_folder(places.folder_of(location))
+                self._root.unlink(self._name)
+                self._kept = places.digest_of(location), Kept(location, offset)
+                return
+        raise UploadLost(self.session, offset, None)
+
+    # -- writing
+
+    def update(self, parts: Sequence[bytes]) -> Digest | None:
+        """Hash more bytes; the digest of all so far."""
+        if self.hash is None:
+            return None
+        for part in parts:
+            self.hash.update(part)
+        return Digest(f"{self.algorithm}:{self.hash.hexdigest()}")
+
+    def write(self, parts: Sequence[bytes]) -> None:
+        with self._lock:
+            writer = self._usable()
+            try:
+                writer.append(parts)
+            except OSError as error:
+                self._failed = f"an earlier write failed ({error.strerror}); resume the upload"
+                raise
+
+    def _usable(self) -> Writer:
+        if self._failed is not None:
+            raise StorageFailed(f"write upload {self.session}", self._failed)
+        if self._writer is None:
+            raise UploadLost(self.session, 0, None)
+        return self._writer
+
+    def fail(self, reason: str) -> None:
+        """Nothing more may be written: the caller no longer knows how far it came."""
+        self._failed = reason
+
+    # -- keeping
+
+    def keep(self, expected: Digest, trusted: Digest | None) -> Kept:
+        with self._lock:
+            if self._kept is None:
+                writer = self._usable()
+                actual = self._digest(writer, expected, trusted)
+                if actual != expected:
+                    raise DigestMismatch(expected, actual)
+                self._sync(writer)
+                self._kept = expected, self._place(expected, writer.offset)
+                self._release()
+            digest, kept = self._kept
+        if digest != expected:
+            raise DigestMismatch(expected, digest)
+        return kept
+
+    def _digest(self, writer: Writer, expected: Digest, trusted: Digest | None) -> Digest:
+        wanted = digests.algorithm(expected)
+        if self.hash is not None and self.algorithm == wanted:
+            return Digest(f"{wanted}:{self.hash.hexdigest()}")
+        if self.hash is None and trusted is not None and digests.algorithm(trusted) == wanted:
+            return trusted
+        writer.finish()
+        return self._read_again(wanted, writer.offset)
+
+    def _read_again(self, algorithm: str, size: int) -> Digest:
+        running = digests.hasher(algorithm)
+        assert self._fd is not None
+        at = 0
+        while at < size:
+            data = self._root.calls.read(self._fd, min(_READ, size - at), at)
+            if not data:
+                raise UploadLost(self.session, size, at)
+            running.update(data)
+            at += len(data)
+        return Digest(f"{algorithm}:{running.hexdigest()}")
+
+    def _sync(self, writer: Writer) -> None:
+        assert self._fd is not None
+        writer.finish()
+        if not self._durable:
+            return
+        try:
+            self._root.calls.sync(self._fd)
+        except OSError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """After a failed fsync the kernel calls the lost pages clean, and the next fsync of this
+        file would succeed: so neither this descriptor nor its bytes are used again."""
+        self._failed = "an earlier fsync failed; start the upload again"
+        self._root.unlink(self._name)
+
+    def _place(self, digest: Digest, size: int) -> Kept:
+        location = places.fresh(digest, self.session)
+        name = places.blob_name(location)
+        try:
+            self._root.link(self._name, name)
+        except FileNotFoundError as error:
+            raise UploadLost(self.session, size, None) from error
+        self._check_same(name, size)
+        if self._durable:
+            self._sync_place(name, places.folder_of(location))
+        self._root.unlink(self._name)
+        return Kept(location, size)
+
+    def _check_same(self, name: str, size: int) -> None:
+        """The session's name may have been dropped and made anew while this file was open."""
+        assert self._fd is not None
+        linked = self._root.status(name)
+        if linked is None or linked.st_ino != os.fstat(self._fd).st_ino:
+            self._root.unlink(name)
+            raise UploadLost(self.session, size, None)
+
+    def _sync_place(self, name: str, folder: str) -> None:
+        try:
+            self._root.sync_folder(folder)
+        except OSError:
+            self._root.unlink(name)
+            self._give_up()
+            raise
+
+    # -- letting go
+
+    def close(self) -> None:
+        with self._lock:
+            try:
+                if self._writer is not None and self._failed is None:
+                    self._writer.finish()
+            finally:
+                self._release()
+
+    def _release(self) -> None:
+        self.closed = True
+        fd, self._fd, self._writer = self._fd, None, None
+        if fd is not None:
+            self._root.calls.close(fd)
