@@ -97,7 +97,7 @@ def _zot(folder: Path, port: int) -> Sequence[str] | None:
 
 PEERS = (
     Peer("retinue", "synced", True, _retinue()),
-    Peer("retinue unsynced", "not synced", True, _retinue("--durability", "relaxed")),
+    Peer("retinue unsynced", "not synced", True, _retinue("--durable", "false")),
     Peer("distribution", "synced", False, _distribution("distribution")),
     Peer("docker-registry", "synced", False, _distribution("docker-registry")),
     Peer("olareg folder", "not synced", True, _olareg("dir")),

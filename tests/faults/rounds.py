@@ -1,0 +1,132 @@
+"""Kill a busy registry again and again, and look whether it kept every promise.
+
+Each round: start `retinue serve` on the same folder, let clients push, tag, attach and delete while
+collection runs, `kill -9` the whole process group at a random moment, start again, compare all that
+was acknowledged with what is served, and run fsck. With `--full-disk` the folder lies on a small
+filesystem that fills up instead. Run by `scripts/faults`.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from faults.clients import Client, Promises, verify
+from faults.server import Server, small_disk
+
+CLIENTS = 6
+
+
+def main() -> int:
+    args = _arguments()
+    randomness = random.Random(args.seed)
+    work = Path(args.work or tempfile.mkdtemp(prefix="retinue-faults-"))
+    kinds = ["kill"] * args.rounds + ["full disk"] * (args.full_disk)
+    promises = Promises()
+    checked = 0
+    for number, kind in enumerate(kinds, 1):
+        folder = work / ("kill" if kind == "kill" else f"full-{number}")
+        if kind == "kill":
+            checked += crash_round(folder, promises, randomness, number)
+        else:
+            checked += full_disk_round(folder, randomness, number)
+        print(f"round {number}/{len(kinds)} ({kind}): all promises kept", flush=True)
+    shutil.rmtree(work, ignore_errors=True)
+    print(f"{len(kinds)} rounds, {checked} promises checked, none broken (seed {args.seed})")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200, help="rounds that end with kill -9")
+    parser.add_argument("--full-disk", type=int, default=2, help="rounds on a disk that fills up")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--work", help="folder for the data")
+    return parser.parse_args()
+
+
+def crash_round(folder: Path, promises: Promises, randomness: random.Random, number: int) -> int:
+    """Work, kill, start again, verify, fsck."""
+    server = Server.start(folder)
+    stop = work_on(server, promises, randomness, number)
+    time.sleep(randomness.uniform(0.05, 1.5))
+    server.kill()
+    stop()
+    return after(folder, promises)
+
+
+def full_disk_round(folder: Path, randomness: random.Random, number: int) -> int:
+    """Work until the disk is full, then free it, and verify that what was acknowledged is there."""
+    with small_disk(folder, megabytes=24) as mounted:
+        if not mounted:
+            print("full disk: needs root and mount; left out", flush=True)
+            return 0
+        promises = Promises()
+        server = Server.start(folder)
+        stop = work_on(server, promises, randomness, number, large=True)
+        time.sleep(randomness.uniform(1.5, 3))
+        if randomness.random() < 0.5:
+            server.kill()
+        else:
+            server.stop()
+        stop()
+        subprocess.run(["mount", "-o", "remount,size=400m", str(folder)], check=True)
+        return after(folder, promises)
+
+
+def work_on(
+    server: Server,
+    promises: Promises,
+    randomness: random.Random,
+    number: int,
+    *,
+    large: bool = False,
+) -> Callable[[], None]:
+    """Start the clients; returns the function that waits for their end."""
+    ended = threading.Event()
+    threads = []
+    for name in range(CLIENTS):
+        client = Client(
+            server.port, f"faults/c{name}", promises, randomness.randrange(1 << 30), number
+        )
+        thread = threading.Thread(target=client.work, args=(ended,), kwargs={"large": large})
+        thread.start()
+        threads.append(thread)
+
+    def stop() -> None:
+        ended.set()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+    return stop
+
+
+def after(folder: Path, promises: Promises) -> int:
+    """Restart, compare what is served with what was acknowledged, and let fsck look."""
+    server = Server.start(folder)
+    try:
+        checked = verify(server.port, promises)
+        server.fsck()
+    except AssertionError:
+        server.kill()
+        print(f"the data of the broken promise is in {folder}", flush=True)
+        raise
+    server.stop()
+    return checked
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    sys.exit(main())
