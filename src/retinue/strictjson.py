@@ -9,6 +9,7 @@ double, and nesting beyond a depth.
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from retinue.errors import RetinueError
@@ -51,12 +52,34 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES
         raise InvalidJson("starts with a byte order mark; remove it", offset=0)
     if "\\ud" in text or "\\uD" in text:
         _check_surrogates(text)
+    keys: set[str] = set()
+    value = _parse(text, _collect(keys))
+    if len({*map(str.casefold, keys)}) != len(keys):  # rare: look where, object by object
+        _parse(text, _refuse_variants)
+    return value
+
+
+def _parse(text: str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:
+    decoder = json.JSONDecoder(
+        object_pairs_hook=hook, parse_constant=_constant, parse_float=_float, strict=True
+    )
     try:
-        return _DECODER.decode(text)
+        return decoder.decode(text)
     except json.JSONDecodeError as error:
         raise InvalidJson(error.msg, offset=error.pos) from None
     except ValueError:  # CPython's limit on the digits of an integer
         raise InvalidJson("an integer has too many digits") from None
+
+
+def _collect(keys: set[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            _refuse_variants(pairs)
+        keys.update(result)
+        return result
+
+    return collect
 
 
 def fold(key: str) -> str:
@@ -90,15 +113,8 @@ def _check_surrogates(text: str) -> None:
             raise InvalidJson(reason, offset=escape.start())
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len({*map(str.casefold, result)}) != len(pairs):
-        _refuse_variants(pairs)
-    return result
-
-
 def _refuse_variants(pairs: list[tuple[str, Any]]) -> None:
-    """Full case folding over-approximates: only what simple folding merges is refused."""
+    """Duplicates, and what simple folding merges; full folding, used before, merges more."""
     seen: dict[str, str] = {}
     for key, _ in pairs:
         folded = fold(key)
@@ -120,8 +136,3 @@ def _float(literal: str) -> float:
     if math.isinf(number):
         raise InvalidJson(f"the number {literal[:40]} is beyond what readers can hold")
     return number
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, strict=True
-)

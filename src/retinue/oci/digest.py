@@ -36,6 +36,11 @@ class Hash(Protocol):
     def hexdigest(self) -> str: ...
 
 
+def checked(text: str) -> Digest | None:
+    """`parse` for callers that go another way than raising; None for what is no digest."""
+    return Digest(text) if _SHAPE.fullmatch(text) else None
+
+
 def parse(text: str) -> Digest:
     """Check a digest; raises InvalidDigest. blake3 is recognised and refused by name."""
     if _SHAPE.fullmatch(text):

@@ -14,10 +14,13 @@ class Manifest:
     """Bytes under a digest, and what was read from them; never re-encoded.
 
     `artifact_type` is what a referrers entry shows (the manifest's own, else an image manifest's
-    `config.mediaType`, else None). `annotations` are the root ones, values as strings.
-    `links` are those the manifest states itself, with `stated_by == digest` (BuildKit entries and
-    fallback indexes state links between others). `blobs` and `children` are the descriptors behind
-    the BLOB and REFERENCE links, in document order; `subject` is None when there is none.
+    `config.mediaType`, else None). `annotations` are the root ones, values as strings, as a
+    referrers entry shows them (`org.oci.relation` added where a generic relation needs it).
+    `links` are all that the manifest states, with `stated_by == digest`; those of BuildKit's
+    entries in an index are between others, so their `source` is not this manifest. `blobs` and `children` are the descriptors behind
+    the BLOB and REFERENCE links, in document order; `subject` is the one that a field of that name
+    (or `subjectManifest`) states, None when there is none: relations, pointers and the oldest
+    artifacts have SUBJECT links without it. `oci/readers/table.py` makes these from bytes.
     """
 
     raw: bytes

@@ -87,7 +87,18 @@ def one_descriptor(holder: Mapping[str, Any], name: str) -> Descriptor | None:
 
 def descriptors(holder: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:
     items = array(holder, name)
-    return tuple([descriptor(item, f"{name}[{i}]") for i, item in enumerate(items)])
+    return tuple([_plain(item) or descriptor(item, f"{name}[{i}]") for i, item in enumerate(items)])
+
+
+def _plain(value: Any) -> Descriptor | None:
+    """Most descriptors have three fields and no fault: these need no names of places to blame."""
+    if type(value) is not dict or len(value) != 3:
+        return None
+    media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
+    if type(media_type) is str and media_type and type(size) is int and 0 <= size <= MAX_SIZE:
+        found = digests.checked(digest) if type(digest) is str else None
+        return Descriptor(media_type, found, size) if found else None
+    return None
 
 
 def descriptor(value: Any, where: str, *, untyped: str | None = None) -> Descriptor:

@@ -1,6 +1,7 @@
 """From raw bytes to a Manifest: one reader per media type, in one table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel, Way
 from retinue.oci.manifest import Manifest, Unreadable
-from retinue.oci.readers import artifact, fields, image, index
+from retinue.oci.readers import artifact, fields, image, index, jws, objects
 from retinue.oci.readers.fields import Malformed
+from retinue.oci.readers.objects import GenericObject
 from retinue.oci.readers.parts import Parts
 from retinue.strictjson import InvalidJson
 
@@ -36,6 +38,8 @@ class Format:
     versions: frozenset[Any] | None = frozenset({2})
     names_itself: bool = False
     """Whether `mediaType` must be in the body; where it is, it must be right in any case."""
+    unwrap: Callable[[bytes], bytes] | None = None
+    """From the bytes to the JSON in them, where they are not JSON themselves."""
 
 
 FORMATS: Mapping[str, Format] = {
@@ -46,6 +50,10 @@ FORMATS: Mapping[str, Format] = {
     names.OCI_ARTIFACT: Format(artifact.read_oci_artifact, None),
     names.OCI_ARTIFACT_RC1: Format(artifact.read_oci_artifact, None),
     names.ORAS_ARTIFACT: Format(artifact.read_oras_artifact, None),
+    names.OCI_OBJECT: Format(objects.read_objects, objects.VERSIONS, names_itself=True),
+    names.OCI_OBJECT_JWT: Format(
+        objects.read_objects, objects.VERSIONS, names_itself=True, unwrap=jws.payload
+    ),
 }
 
 _SCHEMA1 = (
@@ -63,8 +71,24 @@ def read(
     belongs off the event loop.
     """
     digest = digests.of(raw, algorithm)
-    try:
+    with _naming(digest):
         return _manifest(raw, media_type, digest, _parts(raw, media_type, limits), limits)
+
+
+def read_generic(manifest: Manifest, *, limits: Limits = LIMITS) -> tuple[GenericObject, ...]:
+    """The objects of a generic manifest; none for other types. Raises Unreadable."""
+    form = FORMATS[manifest.media_type]
+    if form.read is not objects.read_objects:
+        return ()
+    with _naming(manifest.digest):
+        return objects.parse_objects(_root(manifest.raw, manifest.media_type, form, limits))
+
+
+@contextmanager
+def _naming(digest: Digest) -> Iterator[None]:
+    """Errors inside say which manifest they are about."""
+    try:
+        yield
     except Malformed as error:
         raise Unreadable(digest, error.where, error.reason) from None
     except InvalidJson as error:
@@ -75,14 +99,21 @@ def _parts(raw: bytes, media_type: str, limits: Limits) -> Parts:
     form = FORMATS.get(media_type)
     if form is None:
         raise Malformed("mediaType", _why_unknown(media_type))
-    root = strictjson.loads(raw, max_depth=limits.max_depth, max_bytes=limits.max_bytes)
-    root = fields.struct(root, fields.ROOT, "body")
+    return form.read(_root(raw, media_type, form, limits))
+
+
+def _root(raw: bytes, media_type: str, form: Format, limits: Limits) -> dict[str, Any]:
+    if len(raw) > limits.max_bytes:
+        raise Malformed("body", f"{len(raw)} bytes are more than the {limits.max_bytes} allowed")
+    body = raw if form.unwrap is None else form.unwrap(raw)
+    value = strictjson.loads(body, max_depth=limits.max_depth, max_bytes=limits.max_bytes)
+    root = fields.struct(value, fields.ROOT, "body")
     stated = fields.text(root, "mediaType")
     if stated != media_type and (stated is not None or form.names_itself):
         raise Malformed("mediaType", f"is {stated!r} in the body, but {media_type!r} was declared")
     if form.versions is not None:
         _check_version(root.get("schemaVersion"), form.versions)
-    return form.read(root)
+    return root
 
 
 def _check_version(version: Any, allowed: frozenset[Any]) -> None:
@@ -121,18 +152,21 @@ def _manifest(
 def _links(digest: Digest, parts: Parts) -> tuple[Link, ...]:
     """One link per relation and target, however often the document repeats it."""
     about = parts.about if parts.subject is None else (parts.subject, *parts.about)
-    found: dict[tuple[Digest, Rel, Digest], Link] = {}
+    links: list[Link] = []
     for rel, descriptors in (
         (Rel.BLOB, parts.blobs),
         (Rel.REFERENCE, parts.children),
         (Rel.SUBJECT, about),
     ):
+        once: dict[Digest, int] = {}
         for item in descriptors:
-            key = (digest, rel, item.digest)
-            if key not in found:
-                link = Link(digest, item.digest, rel, digest, Way.REFERRERS, item.size)
-                found[key] = link
-    for paper, subject in parts.mentions:
-        link = Link(paper, subject, Rel.SUBJECT, digest, Way.INDEX)
-        found[paper, Rel.SUBJECT, subject] = link
-    return tuple(found.values())
+            once.setdefault(item.digest, item.size)
+        links += [Link(digest, target, rel, digest, _DIRECT, size) for target, size in once.items()]
+    links += [
+        Link(paper, subject, Rel.SUBJECT, digest, Way.INDEX)
+        for paper, subject in dict.fromkeys(parts.mentions)
+    ]
+    return tuple(links)
+
+
+_DIRECT = Way.REFERRERS
