@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.opening import migrate_now, open_catalog
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+
 from databases import PostgresServer
 from retinue.errors import RetinueError
 from retinue.registry.catalog import locks, meta, migrate
@@ -44,17 +45,17 @@ async def names(catalog: Catalog) -> list[object]:
     return [row[0] for row in await catalog.rows(LIST, "", 1000)]
 
 
-async def test_a_commit_is_seen_by_the_next_read(catalog: Catalog):
+async def test_a_commit_is_seen_by_the_next_read(catalog: Catalog) -> None:
     assert await catalog.commit(put("a", 7)) == "a"
     assert await catalog.one(GET, "a") == ("a", 7)
 
 
-async def test_one_is_none_and_rows_are_empty_where_nothing_is(catalog: Catalog):
+async def test_one_is_none_and_rows_are_empty_where_nothing_is(catalog: Catalog) -> None:
     assert await catalog.one(GET, "a") is None
     assert list(await catalog.rows(LIST, "", 10)) == []
 
 
-async def test_a_change_that_yields_nothing_has_a_result(catalog: Catalog):
+async def test_a_change_that_yields_nothing_has_a_result(catalog: Catalog) -> None:
     def change() -> Change[int]:
         return 3
         yield PUT, ("never", 1)
@@ -62,7 +63,7 @@ async def test_a_change_that_yields_nothing_has_a_result(catalog: Catalog):
     assert await catalog.commit(change) == 3
 
 
-async def test_rows_come_back_as_tuples_of_str_int_bytes_and_none(catalog: Catalog):
+async def test_rows_come_back_as_tuples_of_str_int_bytes_and_none(catalog: Catalog) -> None:
     digest = bytes(range(33))
 
     def change() -> Change[None]:
@@ -74,7 +75,7 @@ async def test_rows_come_back_as_tuples_of_str_int_bytes_and_none(catalog: Catal
     assert [type(value) for value in row or ()] == [bytes, int, type(None)]
 
 
-async def test_a_sum_is_an_int(catalog: Catalog):
+async def test_a_sum_is_an_int(catalog: Catalog) -> None:
     await catalog.commit(put("a", 1 << 50))
     await catalog.commit(put("b", 2))
     row = await catalog.one(SUM)
@@ -82,18 +83,18 @@ async def test_a_sum_is_an_int(catalog: Catalog):
     assert [type(value) for value in row or ()] == [int, int, str]
 
 
-async def test_a_bool_is_stored_as_a_number(catalog: Catalog):
+async def test_a_bool_is_stored_as_a_number(catalog: Catalog) -> None:
     await catalog.commit(put("a", until=True))
     assert await catalog.one(GET, "a") == ("a", 1)
 
 
-async def test_text_sorts_by_code_point(catalog: Catalog):
+async def test_text_sorts_by_code_point(catalog: Catalog) -> None:
     for name in ["b", "A", "a-1", "a1", "B", "é", "_"]:
         await catalog.commit(put(name))
     assert await names(catalog) == ["A", "B", "_", "a-1", "a1", "b", "é"]
 
 
-async def test_what_a_change_raises_undoes_it_alone(catalog: Catalog):
+async def test_what_a_change_raises_undoes_it_alone(catalog: Catalog) -> None:
     def refused() -> Change[None]:
         yield PUT, ("refused", 1)
         raise Refused
@@ -113,7 +114,7 @@ async def test_what_a_change_raises_undoes_it_alone(catalog: Catalog):
 @pytest.mark.parametrize("error", [StopIteration, KeyError, asyncio.CancelledError])
 async def test_a_change_that_fails_before_it_starts_hurts_nobody(
     catalog: Catalog, error: type[BaseException]
-):
+) -> None:
     def broken() -> Change[None]:
         raise error
 
@@ -125,7 +126,7 @@ async def test_a_change_that_fails_before_it_starts_hurts_nobody(
     assert await other == "a"
 
 
-async def test_concurrent_changes_of_one_row_all_count(catalog: Catalog):
+async def test_concurrent_changes_of_one_row_all_count(catalog: Catalog) -> None:
     await catalog.commit(put("a", 0))
 
     def add() -> Change[object]:
@@ -146,7 +147,7 @@ async def test_concurrent_changes_of_one_row_all_count(catalog: Catalog):
 )
 async def test_a_broken_constraint_is_raised_into_the_change_which_says_what_it_means(
     catalog: Catalog, sql: Sql, args: tuple[object, ...], kind: Constraint
-):
+) -> None:
     await catalog.commit(put("a"))
     seen = []
 
@@ -167,7 +168,7 @@ async def test_a_broken_constraint_is_raised_into_the_change_which_says_what_it_
 @pytest.mark.parametrize("goes_on", [True, False])
 async def test_a_change_that_swallows_a_broken_constraint_is_undone(
     catalog: Catalog, *, goes_on: bool
-):
+) -> None:
     await catalog.commit(put("a"))
 
     def change() -> Change[None]:
@@ -184,14 +185,14 @@ async def test_a_change_that_swallows_a_broken_constraint_is_undone(
     assert await names(catalog) == ["a"]
 
 
-async def test_a_broken_constraint_in_the_first_statement(catalog: Catalog):
+async def test_a_broken_constraint_in_the_first_statement(catalog: Catalog) -> None:
     await catalog.commit(put("a"))
     with pytest.raises(ConstraintViolated):
         await catalog.commit(put("a"))
     assert await catalog.commit(put("b")) == "b"
 
 
-async def test_a_cancelled_caller_does_not_disturb_the_others(catalog: Catalog):
+async def test_a_cancelled_caller_does_not_disturb_the_others(catalog: Catalog) -> None:
     tasks = [asyncio.ensure_future(catalog.commit(put(f"{n:02}"))) for n in range(20)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
@@ -202,7 +203,7 @@ async def test_a_cancelled_caller_does_not_disturb_the_others(catalog: Catalog):
     assert await catalog.commit(put("later")) == "later"
 
 
-async def test_pages_give_every_row_once_in_order(catalog: Catalog):
+async def test_pages_give_every_row_once_in_order(catalog: Catalog) -> None:
     expected = [f"{number:05}" for number in range(1250)]
 
     def change() -> Change[None]:
@@ -211,23 +212,23 @@ async def test_pages_give_every_row_once_in_order(catalog: Catalog):
 
     await catalog.commit(change)
     pages = [page async for page in catalog.pages(LIST, "")]
-    assert [500, 500, 250] == [len(page) for page in pages]
+    assert [len(page) for page in pages] == [500, 500, 250]
     assert expected == [row[0] for page in pages for row in page]
 
 
-async def test_pages_start_behind_what_they_are_given(catalog: Catalog):
+async def test_pages_start_behind_what_they_are_given(catalog: Catalog) -> None:
     for name in "abc":
         await catalog.commit(put(name))
-    assert [[("b", 1), ("c", 1)]] == [list(page) async for page in catalog.pages(LIST, "a")]
+    assert [list(page) async for page in catalog.pages(LIST, "a")] == [[("b", 1), ("c", 1)]]
 
 
-async def test_pages_refuse_a_statement_without_keyset(catalog: Catalog):
+async def test_pages_refuse_a_statement_without_keyset(catalog: Catalog) -> None:
     with pytest.raises(ValueError, match="after and most"):
         async for _ in catalog.pages(GET, "a"):
             pass
 
 
-async def test_a_faulty_read_fails_alone(catalog: Catalog):
+async def test_a_faulty_read_fails_alone(catalog: Catalog) -> None:
     await catalog.commit(put("a"))
     outcomes = await asyncio.gather(
         catalog.one(GET, "a"),
@@ -242,20 +243,20 @@ async def test_a_faulty_read_fails_alone(catalog: Catalog):
     assert isinstance(outcomes[3], Exception)
 
 
-async def test_reads_cannot_write(catalog: Catalog):
+async def test_reads_cannot_write(catalog: Catalog) -> None:
     with pytest.raises(Exception, match=r"(?i)read-?only|readonly"):
         await catalog.one(PUT, "a", 1)
     assert await names(catalog) == []
 
 
-async def test_more_reads_than_connections_are_all_answered(catalog: Catalog):
+async def test_more_reads_than_connections_are_all_answered(catalog: Catalog) -> None:
     for number in range(10):
         await catalog.commit(put(str(number), number))
     rows = await asyncio.gather(*(catalog.one(GET, str(n % 10)) for n in range(500)))
     assert [(str(n % 10), n % 10) for n in range(500)] == rows
 
 
-async def test_locks_are_taken_and_let_go_with_the_transaction(catalog: Catalog):
+async def test_locks_are_taken_and_let_go_with_the_transaction(catalog: Catalog) -> None:
     def change(name: str) -> Callable[[], Change[None]]:
         def steps() -> Change[None]:
             yield from locks.shared(1)
@@ -269,7 +270,7 @@ async def test_locks_are_taken_and_let_go_with_the_transaction(catalog: Catalog)
     assert await names(catalog) == ["a", "b"]
 
 
-async def test_ids_are_not_used_twice(catalog: Catalog):
+async def test_ids_are_not_used_twice(catalog: Catalog) -> None:
     drop = Sql("delete from project where id = :id")
 
     def change() -> Change[object]:
@@ -281,7 +282,7 @@ async def test_ids_are_not_used_twice(catalog: Catalog):
     assert await catalog.commit(change)
 
 
-async def test_a_new_catalog_has_its_numbers_and_a_secret_of_its_own(database: str):
+async def test_a_new_catalog_has_its_numbers_and_a_secret_of_its_own(database: str) -> None:
     catalog = await open_catalog(database, durable=False)
     first = await meta.secret(catalog)
     assert await meta.schema(catalog) == len(migrate.known())
@@ -296,7 +297,7 @@ async def test_a_new_catalog_has_its_numbers_and_a_secret_of_its_own(database: s
     await again.close()
 
 
-async def test_several_catalogs_may_open_the_same_database_at_once(database: str):
+async def test_several_catalogs_may_open_the_same_database_at_once(database: str) -> None:
     catalogs = await asyncio.gather(*(open_catalog(database, durable=False) for _ in range(4)))
     await asyncio.gather(
         *(one.commit(put(f"{n}")) for n, one in enumerate(catalogs)),
@@ -307,7 +308,7 @@ async def test_several_catalogs_may_open_the_same_database_at_once(database: str
 
 async def test_an_empty_server_database_is_migrated_once_by_several(
     postgres_server: PostgresServer,
-):
+) -> None:
     with postgres_server.database("template0") as url:
         catalogs = await asyncio.gather(*(open_catalog(url, durable=False) for _ in range(3)))
         secrets = {await meta.secret(one) for one in catalogs}
@@ -315,7 +316,7 @@ async def test_an_empty_server_database_is_migrated_once_by_several(
     assert len(secrets) == 1
 
 
-async def test_a_newer_schema_that_needs_newer_code_is_refused(database: str):
+async def test_a_newer_schema_that_needs_newer_code_is_refused(database: str) -> None:
     catalog = await open_catalog(database, durable=False)
 
     def newer() -> Change[None]:
@@ -328,7 +329,7 @@ async def test_a_newer_schema_that_needs_newer_code_is_refused(database: str):
         await open_catalog(database, durable=False)
 
 
-async def test_a_newer_schema_that_allows_this_code_is_used_as_it_is(database: str):
+async def test_a_newer_schema_that_allows_this_code_is_used_as_it_is(database: str) -> None:
     catalog = await open_catalog(database, durable=False)
 
     def newer() -> Change[None]:
@@ -342,7 +343,7 @@ async def test_a_newer_schema_that_allows_this_code_is_used_as_it_is(database: s
     await again.close()
 
 
-async def test_an_edited_migration_is_refused(database: str):
+async def test_an_edited_migration_is_refused(database: str) -> None:
     catalog = await open_catalog(database, durable=False)
 
     def edited() -> Change[None]:
