@@ -6,10 +6,11 @@ dead, and dead manifests go together, parents before parts and subjects before p
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from retinue.errors import RetinueError
 from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Rel
+from retinue.oci.walk import Walk, keepers
 
 SECOND = 1_000_000
 """Times are in microseconds."""
@@ -17,19 +18,8 @@ SECOND = 1_000_000
 BATCH = 200
 """Manifests that one transaction deletes; only a cycle may be larger, for it goes whole."""
 
-FRONTIER = 500
-"""Manifests that one step of the walk asks about."""
-
 MOST = 100_000
 """Manifests that one walk visits before it gives up, and spares what it was asked about."""
-
-
-class TooWide(RetinueError):
-    """More is said about these manifests than one walk may read. Nothing of it is deleted."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the walk upward met more than {limit} manifests or links")
-        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,51 +81,29 @@ class Plan:
     settled: tuple[Digest, ...]
 
 
-@dataclass(slots=True)
-class Ascent:
-    """The walk upward, sans-IO: a frontier goes out, what stands there comes in."""
-
-    terms: Terms
-    now: int
-    limit: int = MOST
-    standings: dict[Digest, Standing] = field(default_factory=dict)
-    _seen: set[Digest] = field(default_factory=set)
-    _next: list[Digest] = field(default_factory=list)
-
-    def start(self, digests: Iterable[Digest]) -> None:
-        for digest in digests:
-            if digest not in self._seen:
-                self._seen.add(digest)
-                self._next.append(digest)
-        if len(self._seen) > self.limit:
-            raise TooWide(self.limit)
-
-    def frontier(self) -> Sequence[Digest]:
-        """What to ask about next; empty when the walk is over."""
-        return self._next[:FRONTIER]
-
-    def learn(self, asked: Sequence[Digest], found: Iterable[Standing]) -> None:
-        """Take in what stands at the frontier; who is absent is not among `found`."""
-        del self._next[: len(asked)]
-        for standing in found:
-            self.standings[standing.digest] = standing
-            if lasting_root(standing, self.terms, self.now) is None:
-                self.start(standing.keepers())
-
-
 def ascend(
     digests: Collection[Digest], terms: Terms, now: int
-) -> Generator[Sequence[Digest], Iterable[Standing], Mapping[Digest, Standing]]:
-    """Walk upward from `digests`; yields frontiers, is sent who is present there.
+) -> Generator[Sequence[Digest], Sequence[Standing], Mapping[Digest, Standing]]:
+    """Walk upward from `digests`, no further than roots; yields frontiers, is sent who is there.
 
-    Raises TooWide.
+    Raises TooMany.
     """
-    walk = Ascent(terms, now)
-    walk.start(digests)
+    walk = Walk(digests, keepers, MOST)
+    standings: dict[Digest, Standing] = {}
     while asked := walk.frontier():
         found = yield asked
-        walk.learn(asked, found)
-    return walk.standings
+        standings.update((one.digest, one) for one in found)
+        ahead = [one for one in found if lasting_root(one, terms, now) is None]
+        links = [link for one in ahead for link in _upward(one)]
+        walk.learn(links, set(asked) - {one.digest for one in found})
+    return standings
+
+
+def _upward(standing: Standing) -> Iterable[Link]:
+    for parent in standing.parents:
+        yield Link(parent, standing.digest, Rel.REFERENCE, parent)
+    for subject in standing.subjects:
+        yield Link(standing.digest, subject, Rel.SUBJECT, standing.digest)
 
 
 def lasting_root(standing: Standing, terms: Terms, now: int) -> Root | None:
@@ -189,6 +157,34 @@ def make_plan(
     return Plan(tuple(_batches(_cycles(dead))), later, settled)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBlob:
+    """A blob of a repository. `waits`: when its candidate falls due; `linked`: somebody has it."""
+
+    digest: Digest
+    touched: int
+    waits: int
+    linked: bool
+
+
+def plan_blobs(
+    candidates: Collection[Digest], held: Iterable[HeldBlob], terms: Terms, now: int
+) -> Plan:
+    """A blob goes when nothing links it and its grace has passed; one batch."""
+    dead: list[Digest] = []
+    later: dict[Digest, int] = {}
+    for blob in held:
+        until = max(blob.touched + terms.grace, blob.waits)
+        if blob.linked:
+            continue
+        if until > now:
+            later[blob.digest] = until
+        else:
+            dead.append(blob.digest)
+    settled = tuple(d for d in candidates if d not in later and d not in dead)
+    return Plan((tuple(dead),) if dead else (), later, settled)
+
+
 def _kept_by(roots: Iterable[Digest], standings: Mapping[Digest, Standing]) -> set[Digest]:
     kept: dict[Digest, list[Digest]] = {}
     for digest, standing in standings.items():
@@ -217,18 +213,18 @@ def _batches(cycles: Iterable[Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]
 
 def _cycles(dead: Mapping[Digest, Standing]) -> Iterable[tuple[Digest, ...]]:
     """Manifests that keep each other, together; keepers first (Kosaraju's algorithm)."""
-    keepers = {
+    above = {
         digest: [keeper for keeper in standing.keepers() if keeper in dead]
         for digest, standing in dead.items()
     }
     kept: dict[Digest, list[Digest]] = {digest: [] for digest in dead}
-    for digest, those in keepers.items():
+    for digest, those in above.items():
         for keeper in those:
             kept[keeper].append(digest)
     seen: set[Digest] = set()
     cycles = [
         tuple(_finished(kept, digest, seen))
-        for digest in reversed(_all_finished(keepers))
+        for digest in reversed(_all_finished(above))
         if digest not in seen
     ]
     return reversed(cycles)

@@ -11,10 +11,11 @@ from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest, Unreadable
 from retinue.oci.readers import table
 from retinue.oci.tags import ImpliedTag
+from retinue.oci.walk import TooMany
 from retinue.registry.catalog import collect
 from retinue.registry.catalog.collect import MOST_LINKS, Said, Times
 from retinue.registry.catalog.db import Change
-from retinue.registry.gc.plan import Standing, TooWide
+from retinue.registry.gc.plan import Standing
 
 T = TypeVar("T")
 Keepers = Mapping[Digest, Sequence[Digest]]
@@ -32,7 +33,7 @@ class Named:
 
 
 def stand(repository: int, asked: Collection[Digest]) -> Change[tuple[Standing, ...]]:
-    """Those of `asked` that are present, in a bounded number of statements. Raises TooWide."""
+    """Those of `asked` that are present, in a bounded number of statements. Raises TooMany."""
     found = yield from collect.times(repository, asked)
     present = [one.digest for one in found]
     if not present:
@@ -70,7 +71,7 @@ def _standing(
 
 def _bounded(found: Sequence[T]) -> Sequence[T]:
     if len(found) > MOST_LINKS:
-        raise TooWide(MOST_LINKS)
+        raise TooMany(MOST_LINKS, "links")
     return found
 
 

@@ -1,0 +1,156 @@
+"""The transactions of collection: each looks again before it deletes ("Collection" 6 to 10).
+
+Generators, so that tests can step another change between any two statements.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Rel
+from retinue.registry.catalog import (
+    candidates,
+    collect,
+    links,
+    locks,
+    manifests,
+    objects,
+    papers,
+    queue,
+    tags,
+    trash,
+)
+from retinue.registry.catalog import repositories as repos
+from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.trash import Unheld
+from retinue.registry.gc.plan import (
+    HeldBlob,
+    Plan,
+    Standing,
+    Terms,
+    ascend,
+    make_plan,
+    plan_blobs,
+)
+from retinue.registry.gc.standing import stand
+
+
+def plan_manifests(
+    repository: int, wanted: Collection[Digest], terms: Terms, now: int
+) -> Change[Plan]:
+    """What is dead among `wanted` and all that keeps them. Raises TooMany."""
+    standings = yield from climb(repository, wanted, terms, now)
+    return make_plan(wanted, standings, terms, now)
+
+
+def climb(
+    repository: int, wanted: Collection[Digest], terms: Terms, now: int
+) -> Change[Mapping[Digest, Standing]]:
+    walk = ascend(wanted, terms, now)
+    try:
+        asked = next(walk)
+        while True:
+            asked = walk.send((yield from stand(repository, asked)))
+    except StopIteration as stop:
+        found: Mapping[Digest, Standing] = stop.value
+        return found
+
+
+def blob_plan(repository: int, wanted: Collection[Digest], terms: Terms, now: int) -> Change[Plan]:
+    found = yield from collect.blobs(repository, wanted)
+    held = (HeldBlob(b.digest, b.touched, b.waits, b.linked) for b in found)
+    return plan_blobs(wanted, held, terms, now)
+
+
+def delete_manifests(
+    repository: int, batch: Sequence[Digest], terms: Terms, now: int, spare: Collection[Digest] = ()
+) -> Change[tuple[Digest, ...]]:
+    """Delete what is still dead of a planned batch; returns it.
+
+    Nothing goes when any of it is kept by something that the plan did not know. `spare`: members
+    of later batches, whose grace does not start anew.
+    """
+    yield from locks.exclusive(repository)
+    if (yield from collect.other_version(repository)) is not None:
+        return ()
+    again = yield from plan_manifests(repository, batch, terms, now)
+    dead = {digest for cycle in again.batches for digest in cycle}
+    if not dead or not dead <= set(batch):
+        return ()
+    gone = tuple(digest for digest in batch if digest in dead)
+    yield from _drop(repository, gone, set(spare) | dead, terms, now)
+    return gone
+
+
+def _drop(
+    repository: int, gone: Sequence[Digest], spare: Collection[Digest], terms: Terms, now: int
+) -> Change[None]:
+    yield from tags.drop_of(repository, gone)
+    stated = yield from links.drop_witnesses(repository, gone)
+    stated += yield from collect.drop_sources(repository, gone)
+    left = yield from links.to(repository, gone)
+    yield from manifests.drop(repository, gone)
+    pairs = {(link.source, link.target) for link in stated if link.rel is Rel.SUBJECT}
+    yield from papers.withdraw(repository, pairs)
+    yield from _release(repository, stated, left, spare, terms, now)
+    yield from candidates.enqueue(
+        (candidates.NOWHERE, candidates.OBJECT, digest, now) for digest in gone
+    )
+    yield from queue.drop(repository, candidates.MANIFEST, gone, now)
+    if pairs:
+        yield from repos.papers_changed(repository)
+
+
+def _release(
+    repository: int,
+    stated: Sequence[Link],
+    left: Sequence[Link],
+    spare: Collection[Digest],
+    terms: Terms,
+    now: int,
+) -> Change[None]:
+    """The grace of what lost its keeper starts now (storage rule 13)."""
+    parts = {link.target for link in stated if link.rel is not Rel.SUBJECT}
+    kept = (parts | {link.source for link in stated if link.rel is Rel.SUBJECT}) - set(spare)
+    orphans = {link.source for link in left if link.rel is Rel.SUBJECT} - set(spare)
+    yield from manifests.touch(repository, kept | orphans, now)
+    yield from objects.touch_blobs(repository, parts, now)
+    due = now + terms.grace
+    yield from candidates.enqueue(
+        [
+            *((repository, candidates.MANIFEST, digest, due) for digest in kept),
+            *((repository, candidates.BLOB, digest, due) for digest in parts),
+            *(
+                (repository, candidates.MANIFEST, digest, now + terms.paper_grace)
+                for digest in orphans
+            ),
+        ]
+    )
+
+
+def delete_blobs(
+    repository: int, wanted: Collection[Digest], terms: Terms, now: int
+) -> Change[tuple[Digest, ...]]:
+    """Let go of those blobs that nothing links and nobody used lately; returns them."""
+    yield from locks.exclusive(repository)
+    if (yield from collect.other_version(repository)) is not None:
+        return ()
+    plan = yield from blob_plan(repository, wanted, terms, now)
+    gone = tuple(digest for batch in plan.batches for digest in batch)
+    if gone:
+        yield from collect.drop_blobs(repository, gone, now)
+    yield from settle(repository, candidates.BLOB, plan, now)
+    yield from queue.drop(repository, candidates.BLOB, gone, now)
+    return gone
+
+
+def settle(repository: int, kind: int, plan: Plan, now: int) -> Change[None]:
+    """Candidates that live: the queue holds them until their time, or no longer."""
+    yield from queue.drop(repository, kind, plan.settled, now)
+    yield from queue.postpone(repository, kind, plan.later)
+
+
+def delete_objects(wanted: Collection[Digest], now: int, delay: int) -> Change[list[Unheld]]:
+    """Delete objects that nothing holds; their files are trash until `delay` has passed."""
+    gone = yield from trash.drop_unheld(wanted, now + delay)
+    yield from queue.drop(candidates.NOWHERE, candidates.OBJECT, wanted, now)
+    return gone

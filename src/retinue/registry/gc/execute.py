@@ -1,0 +1,272 @@
+"""Collection while the registry serves: plan, then delete what is still dead.
+
+Costs follow the queue of candidates, not the size of the registry. Two collectors at once are safe;
+the lease only saves their work.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from retinue.errors import RetinueError
+from retinue.oci.digest import Digest
+from retinue.oci.walk import TooMany
+from retinue.registry.catalog import candidates, collect, expiry, leases, queue, trash
+from retinue.registry.catalog.db import Catalog, Change
+from retinue.registry.catalog.look import look
+from retinue.registry.gc import changes
+from retinue.registry.gc.plan import SECOND, Plan, Terms
+from retinue.registry.gc.report import Report
+from retinue.registry.storage.blobstore import BlobStore
+
+LEASE = "gc"
+LEASE_TIME = 600 * SECOND
+PAGE = 200
+"""Candidates that are looked at together."""
+PAGES = 500
+"""Pages of one kind in one run; what is left waits for the next."""
+SWEEP = 500
+"""Rows of each table that one run sweeps."""
+LATER = 3600 * SECOND
+"""When a repository that could not be looked at is tried again."""
+
+_log = logging.getLogger("retinue.gc")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`trash_delay`, microseconds: at least as long as the longest download (storage rule 7)."""
+
+    terms: Terms
+    trash_delay: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run: where, by which settings, and what it has done so far."""
+
+    catalog: Catalog
+    blobs: BlobStore
+    settings: Settings
+    report: Report
+
+
+async def collect_once(
+    catalog: Catalog,
+    blobs: BlobStore,
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    owner: str | None = None,
+) -> Report:
+    """Look at all that is due. A dry run names what a run would delete now, and writes nothing.
+
+    `owner` takes the lease under that name, and does nothing while somebody else has it; without,
+    no lease is asked for. Raises CatalogUnavailable, StorageFailed.
+    """
+    work = Work(catalog, blobs, settings, Report(dry_run=dry_run))
+    if dry_run:
+        await _candidates(work)
+        return work.report
+    if owner is None:
+        await _run(work)
+        return work.report
+    now = settings.now
+    if not await catalog.commit(lambda: leases.take(LEASE, owner, now, now + LEASE_TIME)):
+        work.report.busy = True
+        return work.report
+    try:
+        await _run(work)
+    finally:
+        await catalog.commit(lambda: leases.release(LEASE, owner))
+    return work.report
+
+
+async def _run(work: Work) -> None:
+    now = work.settings.now
+    await work.catalog.commit(lambda: queue.sweep(now, SWEEP))
+    await _candidates(work)
+    await _uploads(work)
+    await _trash(work)
+
+
+async def _candidates(work: Work) -> None:
+    async for page in _pages(work, candidates.MANIFEST):
+        await _each(work, page, candidates.MANIFEST, _manifests)
+    async for page in _pages(work, candidates.BLOB):
+        await _each(work, page, candidates.BLOB, _blobs)
+    async for page in _pages(work, candidates.OBJECT):
+        for wanted in page.values():
+            await _objects(work, wanted)
+
+
+async def _pages(work: Work, kind: int) -> AsyncIterator[Mapping[int, tuple[Digest, ...]]]:
+    place = queue.START
+    for _ in range(PAGES):
+        page = await look(work.catalog, queue.due(work.settings.now, kind, place, PAGE))
+        if page.end is None:
+            return
+        place = page.end
+        yield page.found
+        await asyncio.sleep(0)  # on SQLite nothing above suspends: requests come first
+
+
+async def _each(
+    work: Work,
+    page: Mapping[int, tuple[Digest, ...]],
+    kind: int,
+    step: Callable[[Work, int, str, Sequence[Digest]], Awaitable[None]],
+) -> None:
+    """One step for every repository that has candidates here, if its links can be relied on."""
+    names = await look(work.catalog, queue.names(page))
+    for repository, wanted in page.items():
+        name = names.get(repository, f"#{repository}")
+        why = await look(work.catalog, _unreliable(repository))
+        try:
+            if why is None:
+                await step(work, repository, name, wanted)
+        except TooMany as error:
+            why = str(error)
+        if why is not None:
+            await _skip(work, repository, name, kind, wanted, why)
+
+
+def _unreliable(repository: int) -> Change[str | None]:
+    version = yield from collect.other_version(repository)
+    if version is None:
+        return None
+    return f"holds manifests whose links are of version {version}; they are read again first"
+
+
+async def _skip(
+    work: Work, repository: int, name: str, kind: int, wanted: Sequence[Digest], why: str
+) -> None:
+    work.report.skipped[name] = why
+    if not work.report.dry_run:
+        later = dict.fromkeys(wanted, work.settings.now + LATER)
+        await work.catalog.commit(lambda: queue.postpone(repository, kind, later))
+
+
+async def _manifests(work: Work, repository: int, name: str, wanted: Sequence[Digest]) -> None:
+    terms, now = work.settings.terms, work.settings.now
+    plan = await look(work.catalog, changes.plan_manifests(repository, wanted, terms, now))
+    gone = _planned(plan)
+    if not work.report.dry_run:
+        gone = await _delete_manifests(work, repository, plan)
+        await work.catalog.commit(
+            lambda: changes.settle(repository, candidates.MANIFEST, plan, now)
+        )
+    work.report.manifests += len(gone)
+    for digest in gone:
+        work.report.add("manifest", name, digest)
+
+
+def _planned(plan: Plan) -> list[Digest]:
+    return [digest for batch in plan.batches for digest in batch]
+
+
+async def _delete_manifests(work: Work, repository: int, plan: Plan) -> list[Digest]:
+    terms, now = work.settings.terms, work.settings.now
+    planned = _planned(plan)
+    gone: list[Digest] = []
+    for batch in plan.batches:  # at most as many as the walk may meet, by BATCH
+        gone += await work.catalog.commit(
+            partial(changes.delete_manifests, repository, batch, terms, now, spare=planned)
+        )
+    return gone
+
+
+async def _blobs(work: Work, repository: int, name: str, wanted: Sequence[Digest]) -> None:
+    terms, now = work.settings.terms, work.settings.now
+    if work.report.dry_run:
+        gone = _planned(await look(work.catalog, changes.blob_plan(repository, wanted, terms, now)))
+    else:
+        gone = list(
+            await work.catalog.commit(lambda: changes.delete_blobs(repository, wanted, terms, now))
+        )
+    work.report.blobs += len(gone)
+    for digest in gone:
+        work.report.add("blob", name, digest)
+
+
+async def _objects(work: Work, wanted: Sequence[Digest]) -> None:
+    now, delay = work.settings.now, work.settings.trash_delay
+    if work.report.dry_run:
+        gone = await look(work.catalog, trash.unheld(wanted))
+    else:
+        gone = await work.catalog.commit(lambda: changes.delete_objects(wanted, now, delay))
+    work.report.objects += len(gone)
+    work.report.bytes += sum(one.size for one in gone)
+    for one in gone:
+        work.report.add("object", "", one.digest)
+
+
+async def _uploads(work: Work) -> None:
+    """Expired sessions: dead first, then their bytes go, then their rows ("Collection" 10)."""
+    now = work.settings.now
+    for _ in range(PAGES):
+        found = await look(work.catalog, expiry.expired(now, PAGE))
+        if not found:
+            return
+        dead = await work.catalog.commit(partial(expiry.kill, found, now))
+        for session in dead:
+            await work.blobs.discard(session)
+            work.report.add("upload", "", session)
+        work.report.uploads += len(dead)
+        await work.catalog.commit(partial(expiry.forget, dead))
+
+
+async def _trash(work: Work) -> None:
+    """Files first, then their rows: removing again is harmless ("Collection" 11)."""
+    for _ in range(PAGES):
+        locations = await look(work.catalog, trash.due(work.settings.now, PAGE))
+        if not locations:
+            return
+        for location in locations:
+            await work.blobs.remove(location)
+        await work.catalog.commit(partial(trash.forget, locations))
+        work.report.files += len(locations)
+
+
+async def run(
+    catalog: Catalog,
+    blobs: BlobStore,
+    settings: Settings,
+    *,
+    owner: str,
+    interval: float,
+    clock: Callable[[], int],
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    done: Callable[[Report], None] = lambda _: None,
+) -> None:
+    """Collect every `interval` seconds until cancelled. `settings.now` is ignored.
+
+    What fails is logged and tried again at the next time. `done` is told each report.
+    """
+    while True:
+        await pause(interval)
+        try:
+            report = await collect_once(catalog, blobs, replace(settings, now=clock()), owner=owner)
+        except RetinueError as error:
+            _log.error("collection failed, and is tried again: %s", error)
+        else:
+            _log_report(report)
+            done(report)
+
+
+def _log_report(report: Report) -> None:
+    if report.manifests or report.blobs or report.objects or report.uploads or report.files:
+        _log.info(
+            "collected %d manifests, %d blobs, %d objects (%d bytes), %d uploads, %d files",
+            report.manifests,
+            report.blobs,
+            report.objects,
+            report.bytes,
+            report.uploads,
+            report.files,
+        )
+    for name, why in report.skipped.items():
+        _log.warning("repository %s was not collected: it %s", name, why)
