@@ -44,6 +44,15 @@ _BLOBS_OF = bulk("""
     select l.source, l.target from json_each(:sources) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
     and l.kind = 1""")
+_SELF_STATED = bulk("""
+    select l.source, l.target from json_each(:pairs) e
+    join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
+    and l.kind = 3 and l.target = unhex(e.value ->> 1) and l.witness = l.source""")
+_SUBJECTS_OF = bulk("""
+    select l.source, l.target from json_each(:sources) e
+    join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
+    and l.kind = 3
+    join manifest m on m.repository = l.repository and m.digest = l.target""")
 _HOLDER_OF = Sql("""
     select source from link
     where repository = :repository and target = :target and kind in (1, 2) limit 1""")
@@ -143,6 +152,28 @@ def blobs_of(repository: int, sources: Collection[Digest]) -> Change[dict[Digest
             of = found[digests.from_bytes(cast("bytes", source))]
             of.add(digests.from_bytes(cast("bytes", target)))
     return found
+
+
+def self_stated(
+    repository: int, pairs: Collection[tuple[Digest, Digest]]
+) -> Change[set[tuple[Digest, Digest]]]:
+    """Those pairs of paper and subject that the paper itself states."""
+    if not pairs:
+        return set()
+    cells = rows(sorted((hexa(paper), hexa(subject)) for paper, subject in pairs))
+    return _both((yield _SELF_STATED, (cells, repository)))
+
+
+def subjects_of(repository: int, papers: Collection[Digest]) -> Change[set[tuple[Digest, Digest]]]:
+    """Pairs of each paper and its present subjects, by any witness."""
+    return _both((yield _SUBJECTS_OF, (column(map(hexa, papers)), repository)))
+
+
+def _both(found: Iterable[Row]) -> set[tuple[Digest, Digest]]:
+    return {
+        (digests.from_bytes(cast("bytes", source)), digests.from_bytes(cast("bytes", target)))
+        for source, target in found
+    }
 
 
 def holder_of(repository: int, target: Digest) -> Change[Digest | None]:

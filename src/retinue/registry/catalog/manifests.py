@@ -21,8 +21,8 @@ _KNOWN = Sql("""
     select media_type, links_version from manifest
     where repository = :repository and digest = :digest""")
 _AGAIN = Sql("""
-    update manifest set touched = :now, object = :object, media_type = :media_type,
-        artifact_type = :artifact_type, links_version = :version
+    update manifest set touched = :now, object = :object, artifact_type = :artifact_type,
+        links_version = :version
     where repository = :repository and digest = :digest""")
 # Blobs may also name manifests: /blobs/<digest> serves those too (storage rule 11).
 _HELD = bulk("""
@@ -45,25 +45,45 @@ _DROP_USAGE = bulk("""
 _TOUCH = bulk("""
     update manifest set touched = :now where repository = :repository
     and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)""")
-# Papers of papers, down to the last: what a deletion may have to take along.
+# Papers of papers, down to the last, and the indexes at their fallback tags: what a deletion may
+# have to take along. Names of sha512 digests are cut to 64 characters.
 _RETINUE = Sql(
     """
     with recursive kept (digest) as (
         select :digest
         union
-        select l.source from kept k
+        select m.digest from kept k
         join link l on l.repository = :repository and l.target = k.digest and l.kind = 3
-        join manifest m on m.repository = :repository and m.digest = l.source
+        join manifest m on m.repository = l.repository and m.digest = l.source
+        union
+        select t.digest from kept k
+        join tag t on t.repository = :repository
+        and t.name = case when substr(k.digest, 1, 1) = x'01' then 'sha256-' else 'sha512-' end
+            || substr(lower(hex(substr(k.digest, 2))), 1, 64)
     ) select digest from kept""",
     postgres="""
     with recursive kept (digest) as (
         select cast(:digest as bytea)
         union
-        select l.source from kept k
-        join link l on l.repository = :repository and l.target = k.digest and l.kind = 3
-        join manifest m on m.repository = :repository and m.digest = l.source
+        select x.digest from kept k cross join lateral (
+            select m.digest from link l
+            join manifest m on m.repository = l.repository and m.digest = l.source
+            where l.repository = :repository and l.target = k.digest and l.kind = 3
+            union all
+            select t.digest from tag t where t.repository = :repository
+            and t.name = case when get_byte(k.digest, 0) = 1 then 'sha256-' else 'sha512-' end
+                || substr(encode(substr(k.digest, 2), 'hex'), 1, 64)
+        ) x
     ) select digest from kept""",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog said of a manifest that is pushed again."""
+
+    media_type: str
+    links_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +96,19 @@ class Held:
 
 def put(
     repository: int, manifest: Manifest, object_id: int, by: str, now: int
-) -> Change[tuple[bool, bool]]:
-    """Record a manifest, or that it was pushed again.
+) -> Change[Known | None]:
+    """Record a manifest, or that it was pushed again; None when it is new here.
 
-    Returns whether it is new here, and whether its links have to be written.
+    Otherwise returns what was known of it. Its row then says that its links are of our version,
+    so the caller writes them when they were not.
     """
     digest = digests.to_bytes(manifest.digest)
     described = (manifest.media_type, manifest.artifact_type, links.VERSION)
     if (yield _PUT, (repository, digest, object_id, *described, now, by)):
-        return True, True
+        return None
     known = yield _KNOWN, (repository, digest)
-    yield _AGAIN, (now, object_id, *described, repository, digest)
-    return False, known[0] != (manifest.media_type, links.VERSION)
+    yield _AGAIN, (now, object_id, *described[1:], repository, digest)
+    return Known(*cast("tuple[str, int]", known[0]))
 
 
 def held(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Digest, Held]]:
@@ -112,7 +133,7 @@ def present(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Diges
 
 
 def retinue(repository: int, digest: Digest) -> Change[set[Digest]]:
-    """A manifest with its present papers, and theirs, by any witness."""
+    """A manifest with its present papers, and theirs, by any witness; and fallback indexes."""
     found = yield _RETINUE, (digests.to_bytes(digest), repository)
     return {digests.from_bytes(cast("bytes", raw)) for (raw,) in found}
 

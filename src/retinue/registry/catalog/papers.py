@@ -37,7 +37,7 @@ _UNSTATED = bulk("""
         and l.kind = 3 and l.target = paper.subject)""")
 _DESCRIBE = Sql("""
     update paper set artifact_type = :artifact_type, entry = :entry
-    where repository = :repository and digest = :digest""")
+    where repository = :repository and digest = :digest returning digest""")
 
 
 def _pairs(pairs: Collection[Pair]) -> str:
@@ -59,6 +59,7 @@ def withdraw(repository: int, pairs: Collection[Pair]) -> Change[None]:
 
 def describe(
     repository: int, paper: Digest, artifact_type: str | None, entry: str | None
-) -> Change[None]:
-    """What lists say about a paper, wherever it is listed (its bytes have arrived)."""
-    yield _DESCRIBE, (artifact_type, entry, repository, digests.to_bytes(paper))
+) -> Change[bool]:
+    """What lists say about a paper whose bytes have arrived; False when none lists it."""
+    cells = (artifact_type, entry, repository, digests.to_bytes(paper))
+    return bool((yield _DESCRIBE, cells))

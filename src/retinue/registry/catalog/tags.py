@@ -33,6 +33,11 @@ _DROP_ALL = bulk("""
 _OF = bulk("""
     select t.name, t.digest from json_each(:digests) e
     join tag t on t.repository = :repository and t.digest = unhex(e.value ->> 0)""")
+_LISTS = Sql("""
+    select 1 from tag t
+    join link l on l.repository = t.repository and l.source = t.digest and l.kind = 2
+        and l.target = :paper
+    where t.repository = :repository and t.name = :name""")
 
 
 def put(
@@ -74,3 +79,8 @@ def of(repository: int, manifests: Collection[Digest]) -> Change[list[tuple[str,
         return []
     found = yield _OF, (column(map(hexa, manifests)), repository)
     return [(cast("str", n), digests.from_bytes(cast("bytes", raw))) for n, raw in found]
+
+
+def lists(repository: int, name: str, paper: Digest) -> Change[bool]:
+    """Whether the index that a tag points at has this as a child."""
+    return bool((yield _LISTS, (digests.to_bytes(paper), repository, name)))
