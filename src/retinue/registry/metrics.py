@@ -167,8 +167,17 @@ class Shared:
 
     def __init__(self, processes: int) -> None:
         self.slots = processes
-        self._memory = mmap.mmap(-1, processes * WIDTH * 8)
-        self._cells = memoryview(self._memory).cast("Q")
+        self._memory = mmap.mmap(-1, (1 + processes * WIDTH) * 8)
+        cells = memoryview(self._memory).cast("Q")
+        self._flags, self._cells = cells[:1], cells[1:]
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop; every process sees it."""
+        return bool(self._flags[0])
+
+    def drain(self) -> None:
+        self._flags[0] = 1
 
     def claim(self, lock: Held[object], alive: Callable[[int], bool]) -> Metrics:
         """A slot for this process: a free one, or that of a process which is gone."""

@@ -137,7 +137,7 @@ async def large(services: Services, found: Found, *, look: bool) -> Large:
     """Where a large blob is; `look`: only if its bytes are wanted. Raises Corrupt."""
     assert found.location is not None
     at = await services.blobs.locate(found.location) if look else None
-    if look and at is None:
+    if look and (at is None or (isinstance(at, LocalFile) and at.size != found.size)):
         await refuse(services, found)
     return Large(digests.from_bytes(found.digest), found.size, found.location, at)
 

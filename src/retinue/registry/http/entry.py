@@ -31,9 +31,12 @@ _access = logging.getLogger("retinue.access_log")
 
 
 class Entry:
-    """The ASGI application for HTTP. `table`: resource to its methods."""
+    """The ASGI application for HTTP.
 
-    def __init__(self, services: Services, table: Mapping[str, Methods]) -> None:
+    `table`: resource to its methods; `mark` begins the request ids of this process alone.
+    """
+
+    def __init__(self, services: Services, table: Mapping[str, Methods], mark: str) -> None:
         config = services.config
         self._services = services
         self._gate = services.access
@@ -46,7 +49,7 @@ class Entry:
         self._old = config.old_discovery
         self._number = count()
         self._always: Headers = _notice(config.notice)
-        self._prefix = f"{services.boot[:8]}-{id(self) & 0xFFFFFF:x}-"
+        self._prefix = f"{mark}-"
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         begun = perf_counter()

@@ -1,0 +1,234 @@
+"""The registry put together: the one file that names concrete drivers, and its processes."""
+
+import logging
+import multiprocessing
+import os
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import MPServer
+
+from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
+from retinue.registry.catalog import meta
+from retinue.registry.catalog.opening import migrate_now, open_catalog
+from retinue.registry.config import Config
+from retinue.registry.content.cache import ByteCache
+from retinue.registry.content.services import Services
+from retinue.registry.http import listening, logs, operations
+from retinue.registry.http.entry import Entry
+from retinue.registry.http.exchange import Receive, Send
+from retinue.registry.http.table import TABLE
+from retinue.registry.metrics import Shared
+from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.worker import Task, Worker
+
+CERTIFICATE_SECONDS = 5.0
+_log = logging.getLogger("retinue.server")
+
+
+class Application:
+    """The ASGI application of one process; its stores are opened in the process that uses them."""
+
+    def __init__(self, config: Config, shared: Shared, turn: Any) -> None:
+        self._config = config
+        self._shared = shared
+        self._turn = turn
+        self._entry: Entry | None = None
+
+    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and self._entry is not None:
+            return self._entry(scope, receive, send)
+        return self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        services = await open_services(self._config, self._shared, self._turn)
+        worker = Worker(services, upkeep(self._config), f"{services.boot}:{os.getpid()}")
+        worker.start()
+        table = {**TABLE, **operations.table(self._shared)}
+        self._entry = Entry(services, table, secrets.token_hex(4))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await worker.stop()
+        await services.catalog.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def open_services(config: Config, shared: Shared, turn: Any) -> Services:
+    """The stores, and all that use cases are given. Raises what opening them does."""
+    catalog = await open_catalog(config.catalog, durable=config.durable)
+    return Services(
+        catalog=catalog,
+        blobs=FileBlobStore(config.data, durable=config.durable, threads=config.threads),
+        config=config,
+        clock=_microseconds,
+        secret=await meta.secret(catalog),
+        access=gate(config, time.monotonic),
+        cache=ByteCache(config.cache),
+        boot=_boot(),
+        metrics=shared.claim(turn, _alive),
+    )
+
+
+def upkeep(_config: Config) -> Sequence[Task]:
+    return ()
+
+
+def _microseconds() -> int:
+    return time.time_ns() // 1000
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def _alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+class Server(MPServer):
+    """Processes that share one port. SIGTERM drains, SIGHUP renews them one after the other."""
+
+    def __init__(self, config: Config, shared: Shared) -> None:
+        host, port = config.address
+        super().__init__(
+            "retinue.registry.app",
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=processes(config),
+            loop=Loops.uvloop,
+            http=HTTPModes.auto if config.tls_cert else HTTPModes.http1,
+            websockets=False,
+            backpressure=4096,
+            http1_settings=HTTP1Settings(header_read_timeout=int(config.header_timeout * 1000)),
+            log_level=LogLevels.warning,
+            log_dictconfig={"loggers": {"_granian": {"handlers": ["console"], "propagate": False}}},
+            ssl_cert=config.tls_cert,
+            ssl_key=config.tls_key,
+            ssl_protocol_min=SSLProtocols.tls12,
+            respawn_failed_workers=True,
+            respawn_interval=1.0,
+            workers_kill_timeout=max(1, int(config.drain)),
+        )
+        self._config = config
+        self._shared = shared
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """The first signal drains; another one ends the wait for load balancers to notice."""
+        again = self._shared.draining
+        self._shared.drain()
+        if again or not self._config.drain_delay:
+            super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+        else:
+            signal.signal(signal.SIGALRM, super().signal_handler_interrupt)
+            signal.setitimer(signal.ITIMER_REAL, self._config.drain_delay)
+
+    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
+        """New processes read the certificate anew; a broken one must not replace a good one."""
+        problem = certificate_problem(self._config)
+        if problem is None:
+            super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
+        else:
+            _log.error("the certificate stays as it was: %s", problem)
+
+
+def certificate_problem(config: Config) -> str | None:
+    """Why the configured certificate cannot be used; None when it can, or none is configured."""
+    import ssl
+
+    if config.tls_cert is None:
+        return None
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ValueError) as problem:
+        return str(problem)
+    return None
+
+
+def processes(config: Config) -> int:
+    return config.workers or len(os.sched_getaffinity(0))
+
+
+def serve(config: Config) -> int:
+    """Run the registry until SIGTERM or SIGINT; returns the exit code.
+
+    Raises AddressTaken, AddressUnusable, BadUsers, BadRule, CatalogUnavailable and what else
+    opening the catalog may raise, before anything is served.
+    """
+    logs.set_up(config.log_format, config.log_level)
+    listening.require_free(config.address)
+    os.umask(0o077)
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    password = make_admin(config)
+    gate(config, time.monotonic)
+    migrate_now(config.catalog)
+    _raise_file_limit()
+    multiprocessing.set_start_method("fork", force=True)
+    shared = Shared(2 * processes(config) + 2)
+    turn = multiprocessing.Lock()
+    server = Server(config, shared)
+    server.on_startup(partial(_announce, config, password))
+    watch_certificate(config)
+    try:
+        server.serve(target_loader=lambda: Application(config, shared, turn), wrap_loader=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _raise_file_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _announce(config: Config, password: str | None) -> None:
+    scheme = "https" if config.tls_cert else "http"
+    lines = [f"retinue listens on {scheme}://{config.listen}, data in {config.data}"]
+    if users_file(config) is None:
+        lines.append("no users are configured: whoever can reach it may read and write")
+    if password is not None:
+        lines.append(f"user {ADMIN!r}, password {password} (shown only now)")
+    print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 -- the password is for no log
+
+
+def watch_certificate(config: Config) -> None:
+    """Ask for new processes when the files of the certificate change."""
+    if config.tls_cert is None or config.tls_key is None:
+        return
+    import threading
+
+    files = (config.tls_cert, config.tls_key)
+    threading.Thread(target=_watch, args=(files, threading.Event()), daemon=True).start()
+
+
+def _watch(files: Sequence[Path], stop: Any) -> None:
+    seen = _stamps(files)
+    while not stop.wait(CERTIFICATE_SECONDS):
+        now = _stamps(files)
+        if now != seen and None not in now:
+            seen = now
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+def _stamps(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    found: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            found.append(None)  # it is being replaced
+        else:
+            found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+    return found

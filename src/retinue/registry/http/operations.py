@@ -1,0 +1,44 @@
+"""For whoever operates the registry: is it alive, is it ready, how is it doing."""
+
+from collections.abc import Mapping
+
+from retinue.registry.catalog import reads
+from retinue.registry.catalog.db import CatalogUnavailable
+from retinue.registry.content.services import Services
+from retinue.registry.http.entry import Handler, Methods
+from retinue.registry.http.exchange import Request, Response
+from retinue.registry.metrics import CACHE_BYTES, Shared, exposition
+
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+def table(shared: Shared) -> Mapping[str, Methods]:
+    """`shared`: what all processes of this server count in, and whether they drain."""
+
+    async def ready(services: Services, _request: Request, _name: str, _rest: str) -> Response:
+        if shared.draining:
+            return Response(503, [_TEXT], b"draining\n")
+        try:
+            await reads.alive(services.catalog)
+        except CatalogUnavailable:
+            return Response(503, [_TEXT], b"the catalog does not answer\n")
+        return Response(200, [_TEXT], b"ready\n")
+
+    async def metrics(services: Services, _request: Request, _name: str, _rest: str) -> Response:
+        services.metrics.set(CACHE_BYTES, services.cache.used)
+        return Response(200, [_METRICS], exposition(shared.totals()).encode())
+
+    return {
+        "/healthz": _open(_alive),
+        "/readyz": _open(ready),
+        "/metrics": _open(metrics),
+    }
+
+
+def _open(handler: Handler) -> Methods:
+    return {"GET": (handler, None), "HEAD": (handler, None)}
+
+
+async def _alive(_services: Services, _request: Request, _name: str, _rest: str) -> Response:
+    return Response(200, [_TEXT], b"alive\n")

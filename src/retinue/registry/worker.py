@@ -1,0 +1,123 @@
+"""What goes on besides requests: pulls are written down, and one elected process does the upkeep."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from retinue.errors import RetinueError
+from retinue.registry.catalog import leases, usage
+from retinue.registry.catalog.db import CatalogUnavailable
+from retinue.registry.content.pulls import Pulled
+from retinue.registry.content.services import Services
+from retinue.registry.metrics import PULLS, PULLS_LOST, UPKEEP_RUNS, UPKEEP_SECONDS
+
+FLUSH_SECONDS = 10.0
+BATCH = 500
+"""Pulls per commit."""
+LEASE = "upkeep"
+LEASE_SECONDS = 30.0
+
+_log = logging.getLogger("retinue.upkeep")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Background work. `name` is a label of metrics; `every` in seconds."""
+
+    name: str
+    every: float
+    run: Callable[[Services], Awaitable[None]]
+
+
+async def flush(services: Services) -> None:
+    """Write down the pulls of this process; raises CatalogUnavailable (they wait then)."""
+    taken = services.pulls.take()
+    for start in range(0, len(taken), BATCH):
+        batch = taken[start : start + BATCH]
+        try:
+            await services.catalog.commit(partial(usage.add, _rows(batch)))
+        except CatalogUnavailable:
+            services.pulls.give_back(taken[start:])
+            raise
+        services.metrics.add(PULLS, sum(each.count for each in batch))
+    if services.pulls.lost:
+        services.metrics.add(PULLS_LOST, services.pulls.lost)
+        services.pulls.lost = 0
+
+
+def _rows(pulled: Sequence[Pulled]) -> list[tuple[int, bytes, int, int]]:
+    return [(each.repository, each.digest, each.last, each.count) for each in pulled]
+
+
+class Worker:
+    """The background of one process. `owner` names it among all that share the catalog."""
+
+    def __init__(self, services: Services, tasks: Sequence[Task], owner: str) -> None:
+        self._services = services
+        self._tasks = [task for task in tasks if task.every > 0]
+        self._owner = owner
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._running = [
+            asyncio.create_task(self._flushing()),
+            asyncio.create_task(self._electing()),
+        ]
+
+    async def stop(self) -> None:
+        """End what runs, hand over the upkeep, write down the last pulls."""
+        for running in self._running:
+            running.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await flush(self._services)
+
+    async def _flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                await flush(self._services)
+            except CatalogUnavailable as problem:
+                _log.warning("pulls are not written down: %s", problem)
+
+    async def _electing(self) -> None:
+        """Whoever has the lease works; a lease only saves work, nothing relies on it."""
+        due = {task.name: time.monotonic() + min(task.every, LEASE_SECONDS) for task in self._tasks}
+        while self._tasks:
+            if await self._elected():
+                await self._work(due)
+            await asyncio.sleep(LEASE_SECONDS / 3)
+
+    async def _elected(self) -> bool:
+        now = self._services.clock()
+        until = now + int(LEASE_SECONDS * 1_000_000)
+        try:
+            return await self._services.catalog.commit(
+                lambda: leases.take(LEASE, self._owner, now, until)
+            )
+        except CatalogUnavailable as problem:
+            _log.warning("nobody can be elected for upkeep: %s", problem)
+            return False
+
+    async def _work(self, due: dict[str, float]) -> None:
+        for task in self._tasks:
+            if time.monotonic() >= due[task.name]:
+                await self._run(task)
+                due[task.name] = time.monotonic() + task.every
+
+    async def _run(self, task: Task) -> None:
+        """One that fails is reported, and tried again at its next time."""
+        begun = time.monotonic()
+        result = "failed"
+        try:
+            await task.run(self._services)
+            result = "done"
+        except RetinueError as problem:
+            _log.error("%s failed: %s", task.name, problem)
+        except Exception:
+            _log.exception("%s failed", task.name)
+        metrics = self._services.metrics
+        metrics.add(UPKEEP_RUNS, 1, task.name, result)
+        metrics.add(UPKEEP_SECONDS, time.monotonic() - begun, task.name)
