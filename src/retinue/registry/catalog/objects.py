@@ -38,6 +38,7 @@ _OBJECT_OF = Sql(
     where b.repository = :repository and b.digest = :digest and o.quarantined is null
     for key share of o""",
 )
+_HOLDS = Sql("select 1 from repo_blob where repository = :repository and digest = :digest")
 HOLDERS = Sql("""
     select r.name from repo_blob b join repository r on r.id = b.repository
     join object o on o.id = b.object
@@ -100,6 +101,11 @@ def held_object(repository: int, digest: Digest) -> Change[tuple[int, int] | Non
     """Object and size of a healthy blob of a repository, guarded against deletion."""
     rows = yield _OBJECT_OF, (repository, digests.to_bytes(digest))
     return cast("tuple[int, int]", rows[0]) if rows else None
+
+
+def holds(repository: int, digest: Digest) -> Change[bool]:
+    """Whether the repository holds this blob."""
+    return bool((yield _HOLDS, (repository, digests.to_bytes(digest))))
 
 
 def drop_blob(repository: int, digest: Digest) -> Change[bool]:

@@ -5,17 +5,37 @@ from collections.abc import Mapping
 
 from retinue.registry.access.rules import Action
 from retinue.registry.http.entry import Methods
-from retinue.registry.http.v2 import blobs, catalog, extensions, manifests, referrers, tags
+from retinue.registry.http.v2 import (
+    blobs,
+    catalog,
+    deletes,
+    extensions,
+    manifests,
+    manifests_write,
+    referrers,
+    tags,
+    uploads,
+)
 
 TABLE: Mapping[str, Methods] = {
     "ping": {"GET": (catalog.ping, None), "HEAD": (catalog.ping, None)},
     "manifests": {
         "GET": (manifests.get, Action.PULL),
         "HEAD": (manifests.head, Action.PULL),
+        "PUT": (manifests_write.put, Action.PUSH),
+        "DELETE": (manifests_write.delete, Action.DELETE),
     },
     "blobs": {
         "GET": (blobs.get, Action.PULL),
         "HEAD": (blobs.head, Action.PULL),
+        "DELETE": (deletes.blob, Action.DELETE),
+    },
+    "uploads": {
+        "POST": (uploads.post, Action.PUSH),
+        "GET": (uploads.get, Action.PUSH),
+        "PATCH": (uploads.patch, Action.PUSH),
+        "PUT": (uploads.put, Action.PUSH),
+        "DELETE": (uploads.delete, Action.PUSH),
     },
     "tags": {"GET": (tags.get, Action.PULL), "HEAD": (tags.get, Action.PULL)},
     "referrers": {"GET": (referrers.get, Action.PULL), "HEAD": (referrers.get, Action.PULL)},

@@ -1,0 +1,171 @@
+"""PUT and DELETE of manifests (end-7a, 7b, 9)."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from retinue import strictjson
+from retinue.oci import digest as digests
+from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest
+from retinue.oci.readers.table import Limits, read
+from retinue.oci.reference import valid_name, valid_tag
+from retinue.oci.referrers import referrer_entry
+from retinue.registry.catalog.papers import MAX_ENTRY
+from retinue.registry.content.delete import delete_manifest
+from retinue.registry.content.errors import (
+    ManifestDigestMismatch,
+    ManifestInvalid,
+    ManifestTooLarge,
+    NameInvalid,
+    PreconditionInvalid,
+    TagInvalid,
+    TooManyTags,
+)
+from retinue.registry.content.push import Push, push
+from retinue.registry.content.services import Services
+from retinue.registry.content.tags import Expectation, delete_tag
+from retinue.registry.content.times import times
+from retinue.registry.http.exchange import BodyTooLarge, Headers, Request, Response
+from retinue.wire import paths
+
+OFF_THE_LOOP = 256 * 1024
+"""Bytes from which a manifest is parsed in a thread: a megabyte takes 15 ms."""
+
+
+async def put(services: Services, request: Request, name: str, rest: str) -> Response:
+    """201 with Location, Docker-Content-Digest, and OCI-Subject and OCI-Tag where they apply."""
+    if not valid_name(name):
+        raise NameInvalid(name)
+    digest = digests.parse(rest) if ":" in rest else None
+    tags = _tags(services, request, rest, digest)
+    expected = _expectation(request, tags)
+    body = await _body(services, request)
+    declared = request.header(b"content-type")
+    work = _Work(body, declared, digest, services.config.max_manifest)
+    manifest, entry = await asyncio.to_thread(work) if len(body) > OFF_THE_LOOP else work()
+    order = Push(
+        name,
+        manifest,
+        entry,
+        request.principal.name,
+        times(services.config, services.clock()),
+        tags,
+        expected,
+        services.config.sparse,
+    )
+    await services.catalog.commit(lambda: push(order))
+    return Response(201, _headers(name, manifest, tags if digest else ()))
+
+
+def _headers(name: str, manifest: Manifest, tags: Sequence[str]) -> Headers:
+    digest = manifest.digest
+    headers: Headers = [
+        (b"location", paths.manifest(name, digest).encode()),
+        (names.HEADER_DIGEST.encode(), digest.encode()),
+        (b"etag", f'"{digest}"'.encode()),
+    ]
+    if manifest.subject is not None:
+        headers.append((names.HEADER_SUBJECT.encode(), manifest.subject.digest.encode()))
+    headers += [(names.HEADER_TAG.encode(), tag.encode()) for tag in tags]
+    return headers
+
+
+async def _body(services: Services, request: Request) -> bytes:
+    try:
+        return await request.body(services.config.max_manifest)
+    except BodyTooLarge as problem:
+        raise ManifestTooLarge(problem.limit) from problem
+
+
+class _Work:
+    """Reading a body, here or in a thread: the manifest, and its entry in lists of papers."""
+
+    def __init__(self, body: bytes, declared: str | None, digest: Digest | None, most: int) -> None:
+        self._body = body
+        self._declared = declared
+        self._digest = digest
+        self._limits = Limits(max_bytes=most)
+
+    def __call__(self) -> tuple[Manifest, str | None]:
+        """Raises ManifestDigestMismatch, ManifestInvalid, Unreadable, InvalidJson."""
+        algorithm = digests.algorithm(self._digest) if self._digest else "sha256"
+        if self._digest is not None:
+            actual = digests.of(self._body, algorithm)
+            if actual != self._digest:
+                raise ManifestDigestMismatch(self._digest, actual)
+        manifest = read(self._body, self._media_type(), algorithm, limits=self._limits)
+        entry = json.dumps(referrer_entry(manifest), ensure_ascii=False, separators=(",", ":"))
+        return manifest, entry if len(entry) <= MAX_ENTRY else None
+
+    def _media_type(self) -> str:
+        """Of the header, without parameters; of the body when there is no header."""
+        declared = (self._declared or "").partition(";")[0].strip()
+        if declared:
+            return declared
+        root = strictjson.loads(self._body, max_bytes=self._limits.max_bytes)
+        stated = root.get("mediaType") if isinstance(root, dict) else None
+        if not isinstance(stated, str):
+            raise ManifestInvalid("neither Content-Type nor the body's mediaType says what it is")
+        return stated
+
+
+def _tags(
+    services: Services, request: Request, rest: str, digest: Digest | None
+) -> tuple[str, ...]:
+    """The tag of the path, or those of the query (distribution-spec, "Pushing manifests")."""
+    most = services.config.max_tags
+    if request.query.count(b"tag=") > most:  # before parsing, which has a bound of its own
+        raise TooManyTags(most)
+    asked = request.params().get("tag", [])
+    if digest is None:
+        if asked:
+            raise ManifestInvalid("tag parameters need a digest in the path, not a tag")
+        asked = [rest]
+    for tag in asked:
+        if not valid_tag(tag):
+            raise TagInvalid(tag)
+    return tuple(dict.fromkeys(asked))
+
+
+def _expectation(request: Request, tags: Sequence[str] | None) -> Expectation | None:
+    """If-Match and If-None-Match. Raises PreconditionInvalid."""
+    match = _etags(request, b"if-match")
+    none_match = _etags(request, b"if-none-match")
+    if match is None and none_match is None:
+        return None
+    if tags is None or len(tags) != 1:
+        raise PreconditionInvalid(f"this request has {len(tags or ())}")
+    return Expectation(match, none_match)
+
+
+def _etags(request: Request, header: bytes) -> frozenset[str] | None:
+    """Entity tags (RFC 9110 8.8.3) as digests; empty for `*`; a weak one matches nothing."""
+    values = [value.decode("latin-1") for key, value in request.headers if key == header]
+    if not values:
+        return None
+    found = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if found == ["*"]:
+        return frozenset()
+    if not found or not all(_is_etag(part) for part in found):
+        raise PreconditionInvalid(f"{values[0][:80]!r} is no list of entity tags")
+    return frozenset(part.strip('"') for part in found)
+
+
+def _is_etag(part: str) -> bool:
+    opaque = part.removeprefix("W/")
+    return len(opaque) >= 2 and opaque[0] == opaque[-1] == '"' and '"' not in opaque[1:-1]
+
+
+async def delete(services: Services, request: Request, name: str, rest: str) -> Response:
+    """202: by tag the name goes, by digest the manifest with its tags and papers."""
+    now = times(services.config, services.clock())
+    if ":" in rest:
+        digest = digests.parse(rest)
+        _expectation(request, None)
+        await services.catalog.commit(lambda: delete_manifest(name, digest, now))
+    else:
+        expected = _expectation(request, [rest])
+        await services.catalog.commit(lambda: delete_tag(name, rest, now, expected))
+    return Response(202)

@@ -1,0 +1,99 @@
+"""Uploads of blobs (end-4a to 4c, 5, 6, 11, 13, 14)."""
+
+from retinue.oci import digest as digests
+from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.reference import valid_name
+from retinue.registry.content import sessions, upload
+from retinue.registry.content.blobs import mount
+from retinue.registry.content.errors import (
+    NameInvalid,
+    UploadInvalid,
+    UploadTooLarge,
+    UploadUnknown,
+)
+from retinue.registry.content.services import Services
+from retinue.registry.content.sessions import Ticket
+from retinue.registry.content.upload import Body
+from retinue.registry.http.exchange import Headers, Request, Response
+from retinue.wire import paths
+from retinue.wire.ranges import parse_content_range, upload_range
+
+
+async def post(services: Services, request: Request, name: str, rest: str) -> Response:
+    """202 with a new session; 201 when a mount or a whole body made the blob at once."""
+    if rest:
+        raise UploadUnknown(rest)
+    if not valid_name(name):
+        raise NameInvalid(name)
+    params = {key: values[0] for key, values in request.params().items()}
+    if "mount" in params:
+        digest = digests.parse(params["mount"])
+        if await mount(services, name, digest, params.get("from"), request.principal):
+            return _created(name, digest)
+    elif "digest" in params:
+        digest = digests.parse(params["digest"])
+        await upload.store(services, name, digest, _body(services, request))
+        return _created(name, digest)
+    algorithm = params.get("digest-algorithm", "sha256")
+    ticket = upload.begin(services, name, request.principal.name, algorithm)
+    return Response(202, _session(ticket, 0))
+
+
+async def get(services: Services, request: Request, name: str, rest: str) -> Response:
+    """204 with the bytes received so far; `0-0` also when there are none."""
+    ticket = _ticket(services, request, name, rest)
+    return Response(204, _session(ticket, await upload.status(services, ticket)))
+
+
+async def patch(services: Services, request: Request, name: str, rest: str) -> Response:
+    ticket = _ticket(services, request, name, rest)
+    received = await upload.append(services, ticket, _body(services, request))
+    return Response(202, _session(ticket, received))
+
+
+async def put(services: Services, request: Request, name: str, rest: str) -> Response:
+    ticket = _ticket(services, request, name, rest)
+    text = request.param("digest")
+    if text is None:
+        raise UploadInvalid("the PUT that ends an upload needs the parameter digest")
+    digest = digests.parse(text)
+    await upload.finish(services, ticket, digest, _body(services, request))
+    return _created(name, digest)
+
+
+async def delete(services: Services, request: Request, name: str, rest: str) -> Response:
+    await upload.cancel(services, _ticket(services, request, name, rest))
+    return Response(204)
+
+
+def _ticket(services: Services, request: Request, name: str, rest: str) -> Ticket:
+    return sessions.check(services.secret, rest, name, request.principal.name)
+
+
+def _body(services: Services, request: Request) -> Body:
+    """Raises MalformedRange, UploadInvalid, UploadTooLarge."""
+    length = request.header(b"content-length")
+    size = int(length) if length is not None and length.isdigit() else None
+    span = request.header(b"content-range")
+    body = Body(request.chunks(), parse_content_range(span) if span is not None else None, size)
+    if body.span is not None and size is not None and size != body.span[1] - body.span[0]:
+        raise UploadInvalid(f"Content-Range {span!r} does not have Content-Length {size}")
+    most = services.config.max_blob
+    if most and body.size is not None and body.size > most:
+        raise UploadTooLarge(most)
+    return body
+
+
+def _created(name: str, digest: Digest) -> Response:
+    location = paths.blob(name, digest).encode()
+    headers = [(b"location", location), (names.HEADER_DIGEST.encode(), digest.encode())]
+    return Response(201, headers)
+
+
+def _session(ticket: Ticket, received: int) -> Headers:
+    return [
+        (b"location", upload.location(ticket).encode()),
+        (b"range", upload_range(received).encode()),
+        (names.HEADER_UPLOAD_UUID.encode(), ticket.session.encode()),
+    ]
