@@ -34,10 +34,12 @@ _TRASH = bulk("""
     on conflict (location) do nothing""")
 # The hold is looked at in the same statement: a backup takes its hold before its snapshot, so that
 # whatever the snapshot names and somebody deletes later meets it here (storage rule 9).
-_DUE = Sql("""
-    select location from trash where due <= :now
+_DUE = Sql(
+    """select location from trash where due <= :now
     and not exists (select 1 from hold where until > :now)
-    order by due limit :most""")
+    order by due limit :most""",
+    scans=True,  # of hold: one row for each backup under way
+)
 _FORGET = bulk("""
     delete from trash where location in (select e.value ->> 0 from json_each(:locations) e)""")
 _HOLD = Sql("""
