@@ -5,19 +5,18 @@ from collections.abc import Collection, Sequence
 
 import apsw
 
-from retinue.registry.catalog.db import Sql
-
 _TABLE = re.compile(r"\b(?:from|join|update|into)\s+(\w+)(?:\s+(?:as\s+)?(\w+))?", re.IGNORECASE)
 _COMMON = re.compile(
     r"(?:\bwith\s+(?:recursive\s+)?|\)\s*,\s*)(\w+)\s*(?:\([^)]*\))?\s+as\b", re.IGNORECASE
 )
+_PARAMETER = re.compile(r"\?(\d+)")
 _SCAN = re.compile(r"^SCAN (\w+)")
 
 
-def plan(connection: apsw.Connection, sql: Sql) -> Sequence[str]:
-    """The lines of the plan."""
-    arguments = (None,) * len(sql.names)
-    rows = connection.execute(f"explain query plan {sql.sqlite}", arguments)
+def plan(connection: apsw.Connection, text: str) -> Sequence[str]:
+    """The lines of the plan. Raises apsw.SQLError where SQLite does not understand `text`."""
+    arguments = (None,) * max(map(int, _PARAMETER.findall(text)), default=0)
+    rows = connection.execute(f"explain query plan {text}", arguments)
     return [str(row[3]) for row in rows]
 
 

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 import apsw
 
-from retinue.registry.catalog.groupcommit import FileLock
+from retinue.registry.catalog.turns import FileLock, Turn
 
 PAGES = 4_000
 """The WAL is moved when it holds this many pages (16 MB) more than could not be moved before."""
@@ -20,7 +20,7 @@ class Checkpointer:
     would grow for ever, so the few that came meanwhile are moved in a turn of our own.
     """
 
-    def __init__(self, connection: apsw.Connection, turn: FileLock, alone: FileLock) -> None:
+    def __init__(self, connection: apsw.Connection, turn: Turn, alone: FileLock) -> None:
         self._connection = connection
         self._turn = turn
         self._alone = alone
@@ -41,6 +41,8 @@ class Checkpointer:
         self._due.set()
         self._thread.join()
         self._connection.close()
+        self._turn.close()
+        self._alone.close()
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         if pages < self._mark - PAGES:  # it began anew
@@ -65,6 +67,6 @@ class Checkpointer:
             if not alone:
                 return
             self._connection.wal_checkpoint()
-            with self._turn.held():
+            with self._turn.taken():
                 pages, moved = self._connection.wal_checkpoint()
         self._mark = PAGES if moved == pages else pages + PAGES

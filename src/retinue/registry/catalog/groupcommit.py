@@ -1,12 +1,8 @@
 """Group commit: one thread per process writes, and many changes share one synced commit."""
 
-import fcntl
 import logging
-import os
 from asyncio import AbstractEventLoop, Future, get_running_loop
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -23,6 +19,7 @@ from retinue.registry.catalog.db import (
     T,
     end,
 )
+from retinue.registry.catalog.turns import Turn
 
 BATCH = 256
 """Most changes in one commit."""
@@ -56,37 +53,6 @@ _KINDS = {
 }
 
 log = logging.getLogger(__name__)
-
-
-class FileLock:
-    """`flock` on a file of its own, so that the processes of one folder take fair turns."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    @contextmanager
-    def tried(self) -> Iterator[bool]:
-        """Whether it was free; it is held if so."""
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
 
 
 class Waiter:
@@ -168,7 +134,7 @@ class GroupCommit:
     fresh one: a descriptor whose fsync failed is never asked again (storage.md 2).
     """
 
-    def __init__(self, connect: Callable[[], apsw.Connection], turn: FileLock) -> None:
+    def __init__(self, connect: Callable[[], apsw.Connection], turn: Turn) -> None:
         self._connect = connect
         self._connection = connect()
         self._cursor = self._connection.cursor()
@@ -203,7 +169,7 @@ class GroupCommit:
         while (waiter := self._queue.get()) is not None:
             batch = [waiter]
             try:
-                with self._turn.held():
+                with self._turn.taken():
                     self._gather(batch)
                     self._commit(batch)
             except BaseException as error:  # the thread outlives every failure
