@@ -25,6 +25,7 @@ MAX_NAME = 4096
 MAX_VECTOR = 1024
 """Most parts in one vectored write (IOV_MAX on Linux)."""
 
+_READ = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -108,6 +109,15 @@ def _without(parts: list[memoryview], size: int) -> list[memoryview]:
     return []
 
 
+def read_all(calls: Calls, fd: int, size: int, offset: int = 0) -> bytes:
+    """Up to `size` bytes from `offset` on: fewer only when the file ends."""
+    parts: list[bytes] = []
+    while size and (part := calls.read(fd, min(size, _READ), offset)):
+        parts.append(part)
+        size, offset = size - len(part), offset + len(part)
+    return b"".join(parts)
+
+
 def split(name: str) -> tuple[list[str], str]:
     """Folders and last component of a relative name; raises UnsafePath."""
     if not name or len(name) > MAX_NAME:
@@ -151,10 +161,9 @@ class Root:
         folder = self._fd
         try:
             for part in folders:
-                inner = self._enter(folder, part, name)
-                if folder != self._fd:
-                    self.calls.close(folder)
-                folder = inner
+                outer, folder = folder, self._enter(folder, part, name)
+                if outer != self._fd:
+                    self.calls.close(outer)
             yield folder, last
         finally:
             if folder != self._fd:
@@ -193,9 +202,12 @@ class Root:
         """The bytes of a file; raises OSError (EFBIG) when they are more than `limit`."""
         fd = self.open(name, os.O_RDONLY)
         try:
-            return _read_all(self.calls, fd, limit)
+            data = read_all(self.calls, fd, limit + 1)
         finally:
             self.calls.close(fd)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"the file has more than {limit} bytes", name)
+        return data
 
     def entries(self, name: str) -> Iterator[tuple[str, os.stat_result]]:
         """The regular files of a folder in no order, read while iterating.
@@ -281,17 +293,6 @@ class Root:
 
 def _is_link(name: str, folder: int) -> bool:
     return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-
-
-def _read_all(calls: Calls, fd: int, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while part := calls.read(fd, min(1 << 20, limit + 1 - size), size):
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise OSError(errno.EFBIG, f"the file has more than {limit} bytes")
-    return b"".join(parts)
 
 
 def write_atomically(path: Path, data: Bytes, mode: int = 0o600, *, calls: Calls = CALLS) -> None:

@@ -302,7 +302,7 @@ async def test_ranges(store: BlobStore, start: int, end: int | None) -> None:
 @pytest.mark.parametrize(("start", "end"), [(0, len(SMALL) + 1), (len(SMALL) + 1, None)])
 async def test_a_copy_too_short_for_the_range_is_lost(
     store: BlobStore, start: int, end: int | None
-):
+) -> None:
     kept = await push(store, SMALL)
     with pytest.raises(CopyLost):
         await pull(store, kept.location, start, end)

@@ -11,7 +11,7 @@ import mmap
 import threading
 from collections.abc import Sequence
 
-from retinue.files import Calls, write_all
+from retinue.files import Calls, read_all, write_all
 
 BLOCK = 4096
 """Alignment that every Linux file system with O_DIRECT accepts, in bytes."""
@@ -71,7 +71,7 @@ class Writer:
         if self._direct:
             return
         begun = self.offset % BLOCK
-        tail = self._calls.read(self._fd, begun, self.offset - begun) if begun else b""
+        tail = read_all(self._calls, self._fd, begun, self.offset - begun)
         if len(tail) != begun:
             raise OSError(errno.EIO, "the end of the file could not be read back")
         try:

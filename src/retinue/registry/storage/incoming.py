@@ -69,21 +69,21 @@ class Incoming:
         calls = self._root.calls
         fd = self._root.open(self._name, os.O_RDWR | flags)
         try:
-            calls.lock(fd)
-            self._check_own(fd)
+            self._claim(fd)
             if os.fstat(fd).st_size != offset:
                 calls.truncate(fd, offset)
-        except BlockingIOError as error:
-            calls.close(fd)
-            raise UploadBusy(self.session) from error
-        except (OSError, UploadBusy):
+        except BaseException:
             calls.close(fd)
             raise
         self._fd = fd
         self._writer = Writer(calls, fd, offset, size=size)
 
-    def _check_own(self, fd: int) -> None:
-        """Between opening and locking another writer may have kept the file: never touch it."""
+    def _claim(self, fd: int) -> None:
+        try:
+            self._root.calls.lock(fd)
+        except BlockingIOError as error:
+            raise UploadBusy(self.session) from error
+        # Between opening and locking another writer may have kept the file: it is a copy now.
         opened, named = os.fstat(fd), self._root.status(self._name)
         if opened.st_nlink != 1 or named is None or named.st_ino != opened.st_ino:
             raise UploadBusy(self.session)
