@@ -1,0 +1,211 @@
+"""Moving images with everything that belongs to them, byte for byte.
+
+Blobs first, then children, parents and papers, then the tags that state papers, and the wanted tags
+last: until then nothing that was asked for is visible, and a copy that fails leaves it so.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from retinue.client import transfer
+from retinue.client.closure import Closure, PapersStay, find_closure, find_roots
+from retinue.client.errors import TlsProblem, Unreachable
+from retinue.client.transfer import (
+    Advanced,
+    Done,
+    How,
+    Planned,
+    Progress,
+    Tagged,
+    bounded,
+    one,
+    together,
+    watched,
+)
+from retinue.oci.descriptor import Descriptor, may_be_absent
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest
+from retinue.oci.platform import Platform
+from retinue.oci.stores import BlobMissing, Sink, Source
+
+IN_MEMORY = 1024 * 1024
+"""Blobs up to so many bytes are read whole before they are sent: that frees a connection."""
+MANY = 16
+"""Manifests, or small blobs, under way at once."""
+FEW = 6
+"""Large blobs under way at once; each holds a connection to both sides, so half the pool or less."""
+ATTEMPTS = 3
+"""How often a blob is sent from its first byte on when connections break."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A tag or digest of the source, and the tags that it gets in the sink."""
+
+    reference: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class CopyReport:
+    """What was done. `papers` are those among `manifests` that are about something."""
+
+    roots: list[Digest] = field(default_factory=list)
+    tags: dict[str, Digest] = field(default_factory=dict)
+    manifests: list[Digest] = field(default_factory=list)
+    papers: list[Digest] = field(default_factory=list)
+    blobs: dict[Digest, How] = field(default_factory=dict)
+    bytes_sent: int = 0
+
+
+async def copy(
+    source: Source,
+    sink: Sink,
+    wanted: Sequence[Wanted],
+    *,
+    papers: bool = True,
+    platform: Platform | None = None,
+    mount_from: str | None = None,
+    progress: Progress = transfer.silent,
+) -> CopyReport:
+    """Copy the whole retinue of everything wanted; with `platform`, of that child of an index.
+
+    `mount_from` is the source's repository when the sink's registry holds it too. Raises CopyError,
+    and what the stores raise; then no wanted tag was put.
+    """
+    references = [item.reference for item in wanted]
+    roots = await find_roots(source, references, platform, papers=papers)
+    closure = await find_closure(source, roots, papers=papers)
+    _check_room(sink, closure)
+    blobs = closure.blobs()
+    size = sum(blob.size for blob in blobs.values())
+    progress(Planned(len(blobs), size, len(closure.manifests)))
+    report = CopyReport(roots=roots, papers=closure.papers())
+    await _Sending(source, sink, mount_from, report, progress).all(blobs)
+    for level in closure.levels():
+        puts = [partial(_put, sink, closure.manifests[digest], progress) for digest in level]
+        await bounded(puts, MANY)
+        report.manifests += level
+    for tag, digest in closure.implied_tags():
+        await sink.put_tag(tag, digest)
+    pairs = [(t, root) for root, item in zip(roots, wanted, strict=True) for t in item.tags]
+    await bounded([partial(_tag, sink, tag, root, report, progress) for tag, root in pairs], MANY)
+    return report
+
+
+def _check_room(sink: Sink, closure: Closure) -> None:
+    """A sink whose format has no place for papers says so in an attribute `no_papers`."""
+    why = getattr(sink, "no_papers", None)
+    papers = closure.papers()
+    if why is not None and papers:
+        raise PapersStay(papers, why)
+
+
+async def _put(sink: Sink, manifest: Manifest, progress: Progress) -> None:
+    await sink.put_manifest(manifest)
+    progress(Done(manifest.digest, len(manifest.raw), How.SENT))
+
+
+async def _tag(
+    sink: Sink, tag: str, digest: Digest, report: CopyReport, progress: Progress
+) -> None:
+    await sink.put_tag(tag, digest)
+    report.tags[tag] = digest
+    progress(Tagged(tag, digest))
+
+
+class _Sending:
+    """The blobs of one copy on their way."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        mount_from: str | None,
+        report: CopyReport,
+        progress: Progress,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._mount_from = mount_from
+        self._report = report
+        self._progress = progress
+
+    async def all(self, blobs: Mapping[Digest, Descriptor]) -> None:
+        """With a repository to mount from, a mount is also the question whether it is there."""
+        ahead = list(blobs.values())
+        if self._mount_from is not None:
+            mounts = [partial(self._mount, blob, self._mount_from) for blob in ahead]
+            done = await bounded(mounts, MANY)
+            ahead = [blob for blob, here in zip(ahead, done, strict=True) if not here]
+        lacking = await self._sink.lacks([blob.digest for blob in ahead])
+        for blob in ahead:
+            if blob.digest not in lacking:
+                self._done(blob, How.PRESENT)
+        ahead = [blob for blob in ahead if blob.digest in lacking]
+        small = [partial(self._send, blob) for blob in ahead if blob.size <= IN_MEMORY]
+        large = [partial(self._send, blob) for blob in ahead if blob.size > IN_MEMORY]
+        await together([bounded(small, MANY), bounded(large, FEW)])
+
+    async def _mount(self, blob: Descriptor, repository: str) -> bool:
+        mounted = await self._sink.mount(blob.digest, repository)
+        if mounted:
+            self._done(blob, How.MOUNTED)
+        return mounted
+
+    async def _send(self, blob: Descriptor) -> None:
+        for attempt in range(ATTEMPTS):
+            through = _Through(self._progress)
+            try:
+                await self._once(blob, through)
+            except TlsProblem:
+                raise
+            except Unreachable:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                self._progress(Advanced(blob.digest, -through.count))
+            except BlobMissing:
+                if not may_be_absent(blob):
+                    raise
+                return
+            else:
+                self._report.bytes_sent += blob.size
+                self._done(blob, How.SENT)
+                return
+
+    async def _once(self, blob: Descriptor, through: "_Through") -> None:
+        async with self._source.blob(blob.digest) as opened:
+            chunks = watched(blob.digest, opened, through)
+            if blob.size > IN_MEMORY:
+                await self._sink.put_blob(blob.digest, blob.size, chunks)
+                return
+            data = await _whole(chunks, blob.size)
+        await self._sink.put_blob(blob.digest, blob.size, one(data))
+
+    def _done(self, blob: Descriptor, how: How) -> None:
+        self._report.blobs[blob.digest] = how
+        self._progress(Done(blob.digest, blob.size, how))
+
+
+class _Through:
+    """Counts what was told, so that it can be taken back."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.count = 0
+
+    def __call__(self, event: transfer.Event) -> None:
+        if isinstance(event, Advanced):
+            self.count += event.count
+        self._progress(event)
+
+
+async def _whole(chunks: AsyncIterator[bytes], size: int) -> bytes:
+    """All bytes, or one more than `size` of them: whoever checks the digest sees that."""
+    data = bytearray()
+    async for chunk in chunks:
+        data += chunk
+        if len(data) > size:
+            break
+    return bytes(data)

@@ -1,0 +1,200 @@
+"""Looking for papers in a repository: the referrers API, the fallback tag, cosign's tags.
+
+What BuildKit states inside of an index is read with the index; it needs no search.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urljoin
+
+from retinue import strictjson
+from retinue.client.errors import ClientError, ProtocolViolation, Refused, Unauthorized
+from retinue.client.session import Session
+from retinue.client.transfer import together
+from retinue.client.transport import Answer
+from retinue.oci import digest as digests
+from retinue.oci import names
+from retinue.oci.digest import Digest, InvalidDigest
+from retinue.oci.links import Link, Rel, Way
+from retinue.oci.manifest import Manifest, Unreadable
+from retinue.oci.stores import Search
+from retinue.oci.tags import agrees, cosign_tag, fallback_tag, implied, stated_about
+from retinue.wire import paging, paths
+
+MAX_PAGE = 32 * 1024 * 1024
+"""Bytes of one page of referrers; the spec's own limit is 4 MiB, some registries have none."""
+MAX_PAGES = 1000
+MAX_LISTED = 20_000
+"""Tags that are listed to find those that state links; in a larger repository we ask for each."""
+
+NO_API = frozenset({400, 404, 405, 406, 501})
+"""Answers to a referrers request that say that there is no such API."""
+COSIGN = ("sig", "att", "sbom")
+
+
+class Repository(Protocol):
+    """What a search asks a repository for."""
+
+    async def tagged(self, tag: str) -> Manifest | Unreadable | None: ...
+    async def manifests(
+        self, digests: Collection[Digest]
+    ) -> Mapping[Digest, Manifest | Unreadable | None]: ...
+    def tags(self) -> AsyncGenerator[str, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the API said: entries, or None where there is no API."""
+
+    papers: tuple[Digest, ...] | None
+
+
+class Searcher:
+    """Searches of one repository."""
+
+    def __init__(self, session: Session, name: str, repository: Repository) -> None:
+        self._session = session
+        self._name = name
+        self._repository = repository
+        self._large = False
+        self.has_api: bool | None = None
+        """Whether the registry has the API, once it was asked."""
+
+    async def search(self, subjects: Collection[Digest]) -> Mapping[Digest, Search]:
+        """What is attached to each; what could not be looked at is named, never left out."""
+        async with asyncio.TaskGroup() as group:
+            listing = group.create_task(self._implied_tags())
+            asking = [group.create_task(self._listed(subject)) for subject in subjects]
+        answers = [task.result() for task in asking]
+        found = await together(
+            self._search(subject, answer, listing.result())
+            for subject, answer in zip(subjects, answers, strict=True)
+        )
+        return dict(zip(subjects, found, strict=True))
+
+    async def _search(
+        self, subject: Digest, listed: Listed | ClientError, tags: frozenset[str] | None
+    ) -> Search:
+        links: list[Link] = []
+        blind: dict[Way, str] = {}
+        if isinstance(listed, ClientError):
+            blind[Way.REFERRERS] = str(listed)
+        elif listed.papers is not None:
+            links += [Link(p, subject, Rel.SUBJECT, p, Way.REFERRERS) for p in listed.papers]
+        api = isinstance(listed, Listed) and listed.papers is not None
+        worth = list(_tags_of(subject, tags, api=api))
+        for way, found in await together(self._by_tag(subject, tag, way) for tag, way in worth):
+            if isinstance(found, str):
+                blind[way] = found
+            else:
+                links += found
+        return Search(tuple(links), blind)
+
+    async def _by_tag(self, subject: Digest, tag: str, way: Way) -> tuple[Way, list[Link] | str]:
+        """What the tag states, or why it cannot be known."""
+        try:
+            manifest = await self._repository.tagged(tag)
+            if manifest is None:
+                return way, []
+            if isinstance(manifest, Unreadable):
+                return way, str(manifest)
+            stated = stated_about(subject, tag, manifest)
+            return way, list(stated) if way is Way.COSIGN else await self._agreed(stated)
+        except ClientError as problem:
+            return way, str(problem)
+
+    async def _agreed(self, stated: Iterable[Link]) -> list[Link]:
+        """Entries whose papers agree; one that is gone is no paper, one unreadable may be."""
+        stated = tuple(stated)
+        papers = await self._repository.manifests([link.source for link in stated])
+        return [link for link in stated if _counts(link, papers[link.source])]
+
+    async def _listed(self, subject: Digest) -> Listed | ClientError:
+        """All pages of the API. An error that says "could not look" is a value here."""
+        try:
+            return await self._pages(subject)
+        except Unauthorized:
+            raise
+        except ClientError as problem:
+            return problem
+
+    async def _pages(self, subject: Digest) -> Listed:
+        target: str | None = paths.referrers(self._name, subject)
+        papers: dict[Digest, None] = {}
+        for page in range(MAX_PAGES):
+            if target is None:
+                return Listed(tuple(papers))
+            accept = {"accept": names.OCI_INDEX}
+            answer = await self._session.request("GET", target, headers=accept, limit=MAX_PAGE)
+            if answer.status in NO_API and page == 0:
+                self.has_api = False
+                return Listed(None)
+            if answer.status != 200:
+                raise self._session.refusal(answer, f"the papers of {subject}")
+            papers.update(dict.fromkeys(_entries(self._session.host, answer)))
+            target = next_page(self._session, answer)
+            self.has_api = True
+        raise ProtocolViolation(self._session.host, f"more than {MAX_PAGES} pages of papers")
+
+    async def _implied_tags(self) -> frozenset[str] | None:
+        """The tags here that state links; None: ask for each (too many, or they are not listed)."""
+        if self._large:
+            return None
+        found: list[str] = []
+        count = 0
+        try:
+            async with aclosing(self._repository.tags()) as tags:
+                async for tag in tags:
+                    count += 1
+                    if count > MAX_LISTED:
+                        self._large = True
+                        return None
+                    if implied(tag) is not None:
+                        found.append(tag)
+        except Refused:  # no list does not mean no tags: each is asked for by name
+            self._large = True
+            return None
+        return frozenset(found)
+
+
+def _tags_of(
+    subject: Digest, tags: frozenset[str] | None, *, api: bool
+) -> Iterator[tuple[str, Way]]:
+    """Tags that may state papers of the subject, of those that are there (None: unknown)."""
+    fallback = fallback_tag(subject)
+    if not api if tags is None else fallback in tags:
+        yield fallback, Way.FALLBACK
+    for suffix in COSIGN:
+        tag = cosign_tag(subject, suffix)
+        if tag is not None and (tags is None or tag in tags):
+            yield tag, Way.COSIGN
+
+
+def _counts(link: Link, paper: Manifest | Unreadable | None) -> bool:
+    return isinstance(paper, Unreadable) or (paper is not None and agrees(link, paper))
+
+
+def next_page(session: Session, answer: Answer) -> str | None:
+    """Where the next page is; raises ProtocolViolation when that is another registry."""
+    link = paging.parse_next(answer.headers.all("link"))
+    if link is None:
+        return None
+    target = urljoin(answer.url, link)
+    if not session.same_host(target):
+        raise ProtocolViolation(session.host, f"a next page elsewhere: {target[:160]!r}")
+    return target
+
+
+def _entries(host: str, answer: Answer) -> list[Digest]:
+    """The digests that a page lists. Another type of content than an index is no list."""
+    media_type = (answer.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != names.OCI_INDEX:
+        raise ProtocolViolation(host, f"{media_type!r} where papers should be listed")
+    try:
+        document = strictjson.loads(answer.body, max_bytes=MAX_PAGE)
+        return [digests.parse(entry["digest"]) for entry in document["manifests"] or ()]
+    except (strictjson.InvalidJson, InvalidDigest, KeyError, TypeError) as problem:
+        raise ProtocolViolation(host, f"an unreadable list of papers: {problem}") from problem

@@ -1,0 +1,99 @@
+"""Doing many things at once, with a bound, and telling how it goes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias, TypeVar
+
+from retinue.oci.digest import Digest
+
+T = TypeVar("T")
+
+
+class How(StrEnum):
+    """How content came to be where it should be."""
+
+    SENT = "sent"
+    MOUNTED = "mounted"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a copy comes to: numbers of blobs and manifests, and the blobs' bytes (as stated)."""
+
+    blobs: int
+    size: int
+    manifests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """So many more bytes of a blob went through. A repeated blob takes bytes back (negative)."""
+
+    digest: Digest
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A blob or manifest is there; `size` in bytes."""
+
+    digest: Digest
+    size: int
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    tag: str
+    digest: Digest
+
+
+Event: TypeAlias = Planned | Advanced | Done | Tagged
+Progress: TypeAlias = Callable[[Event], None]
+
+
+def silent(_: Event) -> None:
+    """The progress that nobody watches."""
+
+
+async def together(tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order. The first failure stops the others and is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(task) for task in tasks]
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+    return [task.result() for task in running]
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def bounded(tasks: Sequence[Callable[[], Coroutine[Any, Any, T]]], limit: int) -> list[T]:
+    """Like `together`, with at most `limit` under way. Tasks start in order."""
+    places = asyncio.Semaphore(limit)
+
+    async def run(task: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with places:
+            return await task()
+
+    return await together(run(task) for task in tasks)
+
+
+async def one(data: bytes) -> AsyncIterator[bytes]:
+    """Bytes as a stream."""
+    yield data
+
+
+async def watched(
+    digest: Digest, chunks: AsyncIterator[bytes], progress: Progress
+) -> AsyncIterator[bytes]:
+    """The same chunks, each told about."""
+    async for chunk in chunks:
+        yield chunk
+        progress(Advanced(digest, len(chunk)))
