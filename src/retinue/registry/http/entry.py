@@ -36,7 +36,9 @@ class Entry:
     `table`: resource to its methods; `mark` begins the request ids of this process alone.
     """
 
-    def __init__(self, services: Services, table: Mapping[str, Methods], mark: str) -> None:
+    def __init__(
+        self, services: Services, table: Mapping[str, Methods], mark: str = "local"
+    ) -> None:
         config = services.config
         self._services = services
         self._gate = services.access
