@@ -1,0 +1,231 @@
+"""The registry as one ASGI application in this process, over real stores: requests in, answers out.
+
+`rig` is a fixture to import into a `conftest.py` beside `catalog`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from builders import blobs_of
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest
+from retinue.registry.access.gate import OpenGate
+from retinue.registry.catalog.db import Catalog, Sql
+from retinue.registry.config import Config
+from retinue.registry.content.cache import ByteCache
+from retinue.registry.content.services import Services
+from retinue.registry.http.entry import Entry
+from retinue.registry.http.exchange import Receive
+from retinue.registry.http.table import TABLE
+from retinue.registry.storage.files import FileBlobStore
+
+NAME = "team/app"
+UPLOADS = f"/v2/{NAME}/blobs/uploads/"
+SECRET = bytes(32)
+START = 1_800_000_000_000_000
+HOUR = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`headers` by lower-case name; of a repeated one the last."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    tags: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """The code of the one error that it reports."""
+        (error,) = json.loads(self.body)["errors"]
+        return str(error["code"])
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def location(self) -> str:
+        return self.headers["location"]
+
+
+@dataclass(slots=True)
+class Wire:
+    """A request body as it arrives. Without an end the client goes away after the last part."""
+
+    parts: Sequence[bytes] = ()
+    whole: bool = True
+    before: Callable[[int], Any] | None = None
+    """Awaited before part number n is delivered."""
+
+    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+        for number, part in enumerate(self.parts):
+            if self.before is not None:
+                await self.before(number)
+            yield {"type": "http.request", "body": part, "more_body": True}
+        if self.whole:
+            yield {"type": "http.request", "body": b"", "more_body": False}
+        while True:
+            yield {"type": "http.disconnect"}
+
+    def receive(self) -> Receive:
+        stream = self.messages()
+
+        async def receive() -> dict[str, Any]:
+            return await anext(stream)
+
+        return receive
+
+
+@dataclass(slots=True)
+class Rig:
+    """`now` is the registry's clock, in microseconds; it moves only by hand."""
+
+    catalog: Catalog
+    blobs: FileBlobStore
+    config: Config
+    boot: str = "boot-1"
+    now: int = START
+    entry: Entry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self, **changes: Any) -> None:
+        """A new process on the same data; `changes` are options of the configuration."""
+        self.config = replace(self.config, **changes)
+        self.entry = Entry(self.services(), TABLE, mark="rig")
+
+    def services(self) -> Services:
+        return Services(
+            catalog=self.catalog,
+            blobs=self.blobs,
+            config=self.config,
+            clock=lambda: self.now,
+            secret=SECRET,
+            access=OpenGate(),
+            cache=ByteCache(1 << 20),
+            boot=self.boot,
+        )
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Wire = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request. Headers as given: no Content-Length comes by itself."""
+        wire = body if isinstance(body, Wire) else Wire([body] if body else [])
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+            "client": ("127.0.0.1", 1),
+            "scheme": "http",
+        }
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.entry(scope, wire.receive(), send)
+        return _answer(sent)
+
+    # ---- what most tests begin with
+
+    async def blob(self, data: bytes, name: str = NAME, algorithm: str = "sha256") -> Digest:
+        """Push a blob in one request."""
+        digest = digests.of(data, algorithm)
+        answer = await self.call("POST", f"/v2/{name}/blobs/uploads/?digest={digest}", data)
+        assert answer.status == 201, answer.body
+        return digest
+
+    async def put(
+        self,
+        manifest: Manifest,
+        *tags: str,
+        name: str = NAME,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """PUT by the one tag, or by digest with any other number of tags; no blobs."""
+        path = f"/v2/{name}/manifests/{tags[0] if len(tags) == 1 else manifest.digest}"
+        if len(tags) > 1:
+            path += "?" + urlencode([("tag", tag) for tag in tags])
+        return await self.call(
+            "PUT", path, manifest.raw, {"content-type": manifest.media_type, **(headers or {})}
+        )
+
+    async def push(self, manifest: Manifest, *tags: str, name: str = NAME) -> Digest:
+        """PUT, which must succeed."""
+        answer = await self.put(manifest, *tags, name=name)
+        assert answer.status == 201, answer.body
+        return manifest.digest
+
+    async def basics(self, *layers: bytes, name: str = NAME) -> None:
+        """The blobs of `builders.image(*layers)` and of papers."""
+        for data in blobs_of(*layers).values():
+            await self.blob(data, name)
+
+    async def begin(self, name: str = NAME, query: str = "") -> str:
+        """The location of a new upload session."""
+        answer = await self.call("POST", f"/v2/{name}/blobs/uploads/{query}")
+        assert answer.status == 202, answer.body
+        return answer.location
+
+    async def delete(self, reference: str, name: str = NAME) -> Answer:
+        return await self.call("DELETE", f"/v2/{name}/manifests/{reference}")
+
+    async def status(self, reference: str, name: str = NAME) -> int:
+        """What HEAD of a manifest says."""
+        return (await self.call("HEAD", f"/v2/{name}/manifests/{reference}")).status
+
+    async def referrers(self, subject: Digest, name: str = NAME) -> set[Digest]:
+        """The papers that the OCI API lists."""
+        answer = await self.call("GET", f"/v2/{name}/referrers/{subject}")
+        assert answer.status == 200, answer.body
+        return {digests.parse(each["digest"]) for each in answer.json["manifests"]}
+
+    async def rows(self, text: str, *args: object) -> list[tuple[object, ...]]:
+        """What a statement of a test finds."""
+        return list(await self.catalog.rows(statement(text), *args))
+
+
+def statement(text: str) -> Sql:
+    """A statement that is no part of the program (the program's are all checked)."""
+    from retinue.registry.catalog.db import ALL
+
+    sql = Sql(text, scans=True)
+    ALL.remove(sql)
+    return sql
+
+
+def _answer(sent: Sequence[Mapping[str, Any]]) -> Answer:
+    if not sent:
+        return Answer(0, {}, b"")  # nobody was there to be answered
+    start, *rest = sent
+    body = b"".join(message.get("body", b"") for message in rest)
+    for message in rest:
+        if message["type"] == "http.response.pathsend":
+            body = Path(message["path"]).read_bytes()
+    pairs = [(k.decode(), v.decode()) for k, v in start["headers"]]
+    tags = tuple(value for key, value in pairs if key == "oci-tag")
+    return Answer(start["status"], dict(pairs), body, tags)
+
+
+@pytest.fixture
+async def rig(catalog: Catalog, tmp_path: Path) -> AsyncIterator[Rig]:
+    blobs = FileBlobStore(tmp_path / "store", durable=False, threads=2)
+    yield Rig(catalog, blobs, Config(data=tmp_path, durable=False))
+    await blobs.close()
