@@ -14,7 +14,7 @@ from retinue.registry.access.rules import Action
 from retinue.registry.content.errors import RepositoryUnknown
 from retinue.registry.content.services import Services
 from retinue.registry.http import errors, routes
-from retinue.registry.http.exchange import ClientGone, Headers, Receive, Request, Response, Send
+from retinue.registry.http.exchange import Headers, Receive, Request, Response, Send
 from retinue.registry.http.logs import AccessLine
 from retinue.registry.http.proxies import Proxies
 from retinue.registry.http.routes import Route
@@ -79,9 +79,6 @@ class Entry:
         request, authorization = self._request(scope, receive)
         try:
             response = await self._respond(request, authorization, route)
-        except ClientGone:
-            _log.debug("%s %s: the client went away", request.method, request.path)
-            return 499, 0
         except RetinueError as problem:
             response = self._refuse(problem, request)
         except Exception:
@@ -119,7 +116,7 @@ class Entry:
     async def _respond(self, request: Request, authorization: str | None, route: Route) -> Response:
         resource, name, rest = route
         methods = self._table.get(resource)
-        if methods is None:
+        if methods is None or "\0" in name or "\0" in rest:
             raise errors.NotFound(request.path)
         chosen = methods.get(request.method)
         if chosen is None:

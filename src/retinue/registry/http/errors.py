@@ -14,11 +14,12 @@ from retinue.registry.content.pull import Corrupt
 from retinue.registry.http.exchange import (
     BodyTooLarge,
     BodyTooSlow,
+    ClientGone,
     Headers,
     MalformedQuery,
     Response,
 )
-from retinue.registry.storage.blobstore import StorageFailed, UploadLost
+from retinue.registry.storage.blobstore import CopyLost, StorageFailed, UploadLost
 from retinue.strictjson import InvalidJson
 from retinue.wire.challenge import Basic
 from retinue.wire.codes import Code, error_body
@@ -52,6 +53,7 @@ TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     Unauthenticated: (401, Code.UNAUTHORIZED),
     Denied: (403, Code.DENIED),
     TooManyFailures: (429, Code.TOOMANYREQUESTS),
+    ClientGone: (400, Code.SIZE_INVALID),  # who only closed his half still hears it
     BodyTooLarge: (413, Code.SIZE_INVALID),
     BodyTooSlow: (408, Code.BLOB_UPLOAD_INVALID),
     MalformedQuery: (400, Code.UNSUPPORTED),
@@ -83,6 +85,7 @@ TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     content.PreconditionInvalid: (400, Code.UNSUPPORTED),
     content.TooManyTags: (414, Code.SIZE_INVALID),
     UploadLost: (404, Code.BLOB_UPLOAD_UNKNOWN),
+    CopyLost: (503, UNAVAILABLE),
     StorageFailed: (503, UNAVAILABLE),
     CatalogUnavailable: (503, UNAVAILABLE),
     ConstraintViolated: (503, UNAVAILABLE),

@@ -86,6 +86,8 @@ class Request:
             )
         except ValueError as problem:
             raise MalformedQuery(f"cannot be read: {problem}") from problem
+        if "%00" in self.query.decode("ascii"):
+            raise MalformedQuery("has a zero byte")  # text that PostgreSQL cannot hold
         for key, value in pairs:
             found.setdefault(key, []).append(value)
         return found
