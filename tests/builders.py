@@ -26,7 +26,7 @@ def dump(document: Any) -> bytes:
 
 
 def describe(
-    data: bytes, media_type: str, algorithm: str = "sha256", **more: Any
+    data: bytes, /, media_type: str, algorithm: str = "sha256", **more: Any
 ) -> dict[str, Any]:
     """The descriptor of some bytes."""
     digest = digests.of(data, algorithm)

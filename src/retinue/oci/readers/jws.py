@@ -34,9 +34,10 @@ def _check_header(header: bytes) -> None:
     values: Any = strictjson.loads(header, max_bytes=_MAX_HEADER)
     if type(values) is not dict:
         raise Malformed("header", "must be an object")
-    if values.get("alg") not in ALGORITHMS:
+    algorithm = values.get("alg")
+    if type(algorithm) is not str or algorithm not in ALGORITHMS:
         allowed = ", ".join(sorted(ALGORITHMS))
-        raise Malformed("header.alg", f"must be one of {allowed}, not {values.get('alg')!r:.40}")
+        raise Malformed("header.alg", f"must be one of {allowed}, not {algorithm!r:.40}")
     if values.get("typ") != _TYP:
         raise Malformed("header.typ", f"must be {_TYP!r}, not {values.get('typ')!r:.80}")
     if "crit" in values:
