@@ -197,6 +197,10 @@ async def test_a_failed_sync_is_never_taken_back_by_a_later_one(
         if LARGE not in told.kept and told.offset:
             with pytest.raises(UploadLost):
                 await finish(store, told)
+        for session, data in (("small", SMALL), ("large", LARGE)):
+            if data not in told.kept:
+                with pytest.raises(UploadLost):
+                    await store.upload(session, len(data))
         await store.close()
         after = tmp_path / f"world{at}"
         build(calls.disk.world(*FEW), after)
