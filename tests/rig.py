@@ -16,7 +16,7 @@ from builders import blobs_of
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
-from retinue.registry.access.gate import OpenGate
+from retinue.registry.access.gate import Gate, OpenGate
 from retinue.registry.catalog.db import Catalog, Sql
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
@@ -93,6 +93,7 @@ class Rig:
     blobs: FileBlobStore
     config: Config
     boot: str = "boot-1"
+    gate: Gate = field(default_factory=OpenGate)
     now: int = START
     entry: Entry = field(init=False)
 
@@ -111,7 +112,7 @@ class Rig:
             config=self.config,
             clock=lambda: self.now,
             secret=SECRET,
-            access=OpenGate(),
+            access=self.gate,
             cache=ByteCache(1 << 20),
             boot=self.boot,
         )

@@ -107,7 +107,7 @@ async def test_rule_6_a_manifest_that_was_cut_off_is_not_stored(rig: Rig) -> Non
     await rig.basics()
     headers = {"content-type": names.OCI_MANIFEST}
     answer = await rig.call("PUT", f"{MANIFESTS}v1", Wire([image().raw], whole=False), headers)
-    assert answer.status == 0
+    assert answer.status != 201
     assert await rig.status("v1") == 404
 
 
