@@ -1,10 +1,11 @@
 """Referrers: the papers that state their subject themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
+from retinue.registry.catalog.bulk import bulk, column
 from retinue.registry.catalog.db import Catalog, Sql
 
 STATE = Sql("select id, paper_seq from repository where name = :name")
@@ -50,3 +51,33 @@ async def page(
     else:
         found = await catalog.rows(PAGE_OF_TYPE, repository, raw, last, artifact_type, ROWS)
     return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]
+
+
+BODIES = bulk("""
+    select m.digest, m.media_type, b.body from json_each(:digests) e
+    join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)
+    join object o on o.id = m.object
+    join object_bytes b on b.object = o.id where o.quarantined is null""")
+TAGGED = Sql("""
+    select t.digest from repository r join tag t on t.repository = r.id and t.name = :tag
+    where r.name = :name""")
+
+
+class Body(NamedTuple):
+    """Bytes as stored: whoever sends them checks them."""
+
+    digest: bytes
+    media_type: str
+    body: bytes
+
+
+async def bodies(catalog: Catalog, repository: int, wanted: Iterable[bytes]) -> Sequence[Body]:
+    """Manifests of a repository, in no order; those that are gone are left out."""
+    found = await catalog.rows(BODIES, column(raw.hex() for raw in wanted), repository)
+    return [Body._make(cast("tuple[bytes, str, bytes]", row)) for row in found]
+
+
+async def tagged(catalog: Catalog, name: str, tag: str) -> Digest | None:
+    """What a tag names."""
+    row = await catalog.one(TAGGED, tag, name)
+    return None if row is None else digests.from_bytes(cast("bytes", row[0]))

@@ -26,6 +26,9 @@ Methods: TypeAlias = Mapping[str, tuple[Handler, Action | None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MEASURED = frozenset({"manifests", "blobs", "uploads", "tags", "referrers", "catalog"})
+_LISTS_OF_PAPERS = frozenset(
+    {"referrers", "old-references", "old-rc1", "old-oras", "old-oras-draft"}
+)
 _log = logging.getLogger("retinue.http")
 _access = logging.getLogger("retinue.access_log")
 
@@ -141,7 +144,7 @@ class Entry:
             return
         if principal.anonymous:
             raise Unauthenticated
-        if action is Action.PULL and route.resource != "referrers":
+        if action is Action.PULL and route.resource not in _LISTS_OF_PAPERS:
             raise RepositoryUnknown(route.name)
         raise Denied(principal.name, action, route.name)
 

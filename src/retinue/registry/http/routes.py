@@ -51,7 +51,7 @@ def old(path: str) -> Route:
     """The discovery endpoints of earlier drafts; NOWHERE for anything else."""
     prefix, _, last = path.rpartition("/")
     if last == "referrers" and prefix.startswith("/v2/") and prefix.endswith("/_oras/artifacts"):
-        return Route("oras", prefix[4:].removesuffix("/_oras/artifacts"), "")
+        return Route("old-oras", prefix[4:].removesuffix("/_oras/artifacts"), "")
     for start, end, resource in _OLD:
         if path.startswith(start) and last == end:
             name, found, reference = prefix.removeprefix(start).rpartition("/manifests/")
@@ -61,7 +61,7 @@ def old(path: str) -> Route:
 
 
 _OLD = (
-    ("/v2/_ext/oci-artifacts/v1/", "references", "references"),
-    ("/v2/_ext/oci-artifacts/v1-rc1/", "referrers", "rc1"),
-    ("/oras/artifacts/v1/", "referrers", "oras-draft"),
+    ("/v2/_ext/oci-artifacts/v1/", "references", "old-references"),
+    ("/v2/_ext/oci-artifacts/v1-rc1/", "referrers", "old-rc1"),
+    ("/oras/artifacts/v1/", "referrers", "old-oras-draft"),
 )

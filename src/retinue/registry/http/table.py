@@ -10,6 +10,7 @@ from retinue.registry.http.v2 import (
     catalog,
     deletes,
     extensions,
+    legacy,
     manifests,
     manifests_write,
     referrers,
@@ -41,4 +42,9 @@ TABLE: Mapping[str, Methods] = {
     "referrers": {"GET": (referrers.get, Action.PULL), "HEAD": (referrers.get, Action.PULL)},
     "catalog": {"GET": (catalog.get, None), "HEAD": (catalog.get, None)},
     "extensions": {"GET": (extensions.get, Action.PULL), "HEAD": (extensions.get, Action.PULL)},
+    # Reached only where the configuration says so (http/routes.py, `old`).
+    "old-references": {"GET": (legacy.references, Action.PULL)},
+    "old-rc1": {"GET": (legacy.rc1, Action.PULL)},
+    "old-oras": {"GET": (legacy.oras, Action.PULL)},
+    "old-oras-draft": {"GET": (legacy.oras_draft, Action.PULL)},
 }
