@@ -3,18 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol, Self, assert_never
+from typing import Self, assert_never
 
-from retinue.client.layout_folder import open_layout
 from retinue.client.remote import Remote
 from retinue.client.session import Lookup, Session
+from retinue.client.stores import Store
 from retinue.client.transport import Transport
 from retinue.oci.reference import DockerArchive, Layout, Location, OciArchive, Reference
-from retinue.oci.stores import Sink, Source
-
-
-class Store(Source, Sink, Protocol):
-    """What can be read and written."""
+from retinue.oci.stores import Source
 
 
 class Client:
@@ -44,6 +40,8 @@ class Client:
             case Reference():
                 yield self.remote(location.host, location.repository)
             case Layout():
+                from retinue.client.layout_folder import open_layout
+
                 async with open_layout(Path(location.path), make=False) as layout:
                     yield layout
             case OciArchive():
@@ -69,6 +67,8 @@ class Client:
             case Reference():
                 yield self.remote(location.host, location.repository)
             case Layout():
+                from retinue.client.layout_folder import open_layout
+
                 async with open_layout(Path(location.path), make=True) as layout:
                     yield layout
             case OciArchive():

@@ -97,6 +97,11 @@ class Closure:
         about = {link.source for link in self.links if link.rel is Rel.SUBJECT}
         return [digest for digest in self.order if digest in about]
 
+    def listed_papers(self) -> list[tuple[Digest, Digest]]:
+        """Pairs of paper and subject that every store lists: the paper itself names its subject."""
+        stated = ((m.digest, m.subject.digest) for m in self.manifests.values() if m.subject)
+        return [(paper, subject) for paper, subject in stated if subject in self.manifests]
+
     def levels(self) -> list[list[Digest]]:
         """The order cut into groups whose members do not wait for each other."""
         first: dict[Digest, list[Digest]] = {}

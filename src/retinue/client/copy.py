@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from retinue.client import transfer
-from retinue.client.closure import Closure, PapersStay, find_closure, find_roots
+from retinue.client.closure import Closure, PapersStay, PapersUnseen, find_closure, find_roots
 from retinue.client.errors import TlsProblem, Unreachable
+from retinue.client.stores import Store
 from retinue.client.transfer import (
     Advanced,
     Done,
@@ -61,7 +62,7 @@ class CopyReport:
 
 async def copy(
     source: Source,
-    sink: Sink,
+    sink: Store,
     wanted: Sequence[Wanted],
     *,
     papers: bool = True,
@@ -87,6 +88,7 @@ async def copy(
         puts = [partial(_put, sink, closure.manifests[digest], progress) for digest in level]
         await bounded(puts, MANY)
         report.manifests += level
+    await _confirm(sink, closure, progress)
     for tag, digest in closure.implied_tags():
         await sink.put_tag(tag, digest)
     pairs = [(t, root) for root, item in zip(roots, wanted, strict=True) for t in item.tags]
@@ -100,6 +102,26 @@ def _check_room(sink: Sink, closure: Closure) -> None:
     papers = closure.papers()
     if why is not None and papers:
         raise PapersStay(papers, why)
+
+
+async def _confirm(sink: Store, closure: Closure, progress: Progress) -> None:
+    """Look whether the sink lists the papers that it took: some registries lose those that come at
+    the same time. They are put again, one after another; raises PapersStay when that does not help.
+    """
+    expected = closure.listed_papers()
+    for _ in range(ATTEMPTS):
+        if not expected:
+            return
+        searches = await sink.papers({subject for _, subject in expected})
+        found = {(k.source, k.target) for search in searches.values() for k in search.links}
+        blind = {f"{s} by {way}": w for s, f in searches.items() for way, w in f.blind.items()}
+        expected = [pair for pair in expected if pair not in found]
+        if expected and blind:
+            raise PapersUnseen(blind)
+        for paper, _ in expected:
+            await _put(sink, closure.manifests[paper], progress)
+    if expected:
+        raise PapersStay([p for p, _ in expected], "are not listed by the sink, which took them")
 
 
 async def _put(sink: Sink, manifest: Manifest, progress: Progress) -> None:

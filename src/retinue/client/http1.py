@@ -19,7 +19,7 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00]*)?")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f]")
-_SPACES = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
+_UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
 class MalformedAnswer(RetinueError):
@@ -77,7 +77,7 @@ def encode_request(method: str, target: str, headers: Mapping[str, str]) -> byte
     """Request line and headers; raises UnsendableRequest for text that would forge a line."""
     if not _METHOD.fullmatch(method):
         raise UnsendableRequest("method", method)
-    if not target or _SPACES.search(target):
+    if not target or _UNSAFE.search(target):
         raise UnsendableRequest("target", target)
     lines = [f"{method} {target} HTTP/1.1"]
     for name, value in headers.items():
