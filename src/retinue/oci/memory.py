@@ -59,14 +59,18 @@ class MemoryStore:
 
     @asynccontextmanager
     async def blob(self, digest: Digest, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
-        if digest not in self.blobs:
+        """Manifests can be read as blobs too."""
+        if digest in self.blobs:
+            yield _chunks(self.blobs[digest][start:])
+        elif digest in self.content:
+            yield _chunks(self.content[digest].raw[start:])
+        else:
             raise BlobMissing(digest)
-        yield _chunks(self.blobs[digest][start:])
 
     # ---- Sink
 
     async def lacks(self, digests: Collection[Digest]) -> set[Digest]:
-        return {digest for digest in digests if digest not in self.blobs}
+        return set(digests) - self.blobs.keys() - self.content.keys()
 
     async def mount(self, digest: Digest, repository: str) -> bool:
         sibling = self.siblings.get(repository)
@@ -93,22 +97,15 @@ class MemoryStore:
         if known is not None and known.media_type != manifest.media_type:
             reason = f"is already here as {known.media_type!r}"
             raise Unreadable(manifest.digest, "mediaType", reason)
-        missing = [
-            blob.digest
-            for blob in manifest.blobs
-            if blob.digest not in self.blobs
-            and blob.digest not in self.content
-            and not may_be_absent(blob)
-        ]
-        for child in manifest.children:
-            if child.digest in self.content:
-                continue
-            if child.digest in self.blobs:
-                reason = f"{child.digest} is here, but not as a manifest"
-                raise Unreadable(manifest.digest, "manifests", reason)
-            missing.append(child.digest)
+        needed = [blob.digest for blob in manifest.blobs if not may_be_absent(blob)]
+        children = [c.digest for c in manifest.children if c.digest not in self.content]
+        missing = await self.lacks([*needed, *children])
         if missing:
-            raise ContentMissing(manifest.digest, tuple(dict.fromkeys(missing)))
+            order = dict.fromkeys((*needed, *children))
+            raise ContentMissing(manifest.digest, tuple(d for d in order if d in missing))
+        if children:
+            reason = f"{children[0]} is here, but not as a manifest"
+            raise Unreadable(manifest.digest, "manifests", reason)
         self.content[manifest.digest] = manifest
 
     async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
@@ -142,11 +139,10 @@ class MemoryStore:
         for link in self.links():
             if link.rel is Rel.REFERENCE and link.target == digest:
                 raise StillLinked(digest, link.source)
-        kept = self.alive(untagged=False)
+        before = self.alive(untagged=False)
         self._forget(digest)
-        for paper in kept - self.alive(untagged=False) - {digest}:
-            if paper in self.content and self._is_paper(paper):
-                self._forget(paper)
+        for paper in self._unheld(before - self.alive(untagged=False)):
+            self._forget(paper)
         return True
 
     def delete_blob(self, digest: Digest) -> bool:
@@ -181,6 +177,16 @@ class MemoryStore:
             self._forget(digest)
             self.blobs.pop(digest, None)
         return dead
+
+    def _unheld(self, digests: set[Digest]) -> set[Digest]:
+        """Those of these manifests that no other manifest here refers to."""
+        found = digests & self.content.keys()
+        while True:
+            parents = [link for link in self.links() if link.rel is Rel.REFERENCE]
+            held = {link.target for link in parents if link.source not in found}
+            if not found & held:
+                return found
+            found -= held
 
     def _implied_edges(self) -> Iterator[tuple[Digest, Digest]]:
         """An index at a fallback tag lives as long as what it lists papers of."""

@@ -42,6 +42,8 @@ MANIFEST_TYPES = frozenset(
     }
 )
 """What is a manifest when another one lists it; everything else listed there is a blob."""
+UNKNOWN_ARTIFACT = "application/vnd.unknown.artifact.v1"
+"""The type of an artifact whose maker named none, as `oras` writes it."""
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
 

@@ -1,6 +1,8 @@
 """Generic objects. Each test names the ambiguity of the draft that it settles."""
 
 import base64
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -310,3 +312,20 @@ def test_the_media_type_must_be_in_the_body() -> None:
 
 def test_other_manifests_have_no_objects() -> None:
     assert read_generic(IMAGE) == ()
+
+
+FIXTURES = Path(__file__).parents[2] / "vectors" / "oci" / "objects"
+EXPECTED = {
+    "image": {Rel.BLOB: 3},
+    "pointer": {Rel.REFERENCE: 1, Rel.SUBJECT: 1},
+    "relation": {Rel.REFERENCE: 2, Rel.SUBJECT: 1},
+    "property": {Rel.BLOB: 1},
+    "icon": {},
+}
+
+
+@pytest.mark.parametrize("fixture", sorted(path.stem for path in FIXTURES.iterdir()))
+def test_settlement_6_the_corrected_examples_are_read(fixture: str) -> None:
+    raw = (FIXTURES / f"{fixture}.json").read_bytes()
+    found = read(raw, names.OCI_OBJECT)
+    assert Counter(link.rel for link in found.links) == EXPECTED[fixture]
