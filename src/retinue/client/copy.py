@@ -32,8 +32,9 @@ from retinue.oci.stores import BlobMissing, Sink, Source
 
 IN_MEMORY = 1024 * 1024
 """Blobs up to so many bytes are read whole before they are sent: that frees a connection."""
-MANY = 16
-"""Manifests, or small blobs, under way at once."""
+MANY = 64
+"""Manifests, or small blobs, under way at once. Of requests the transport has fewer; but whoever
+lists papers at a fallback tag writes those together that wait together."""
 FEW = 6
 """Large blobs under way at once; each holds a connection to both sides, so half the pool or less."""
 ATTEMPTS = 3
