@@ -144,9 +144,16 @@ class Root:
         self.path = path.resolve()
         self.calls = calls
         self._fd = calls.open(str(self.path), _FOLDER, 0, None)
+        self._held: dict[str, int] = {}
+
+    def hold(self, folder: str) -> None:
+        """Keep a folder directly below open until `close`: names in it cost fewer calls."""
+        self._held[folder] = self._enter(self._fd, folder, folder)
 
     def close(self) -> None:
-        self.calls.close(self._fd)
+        for fd in (*self._held.values(), self._fd):
+            self.calls.close(fd)
+        self._held.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -158,15 +165,15 @@ class Root:
     def _within(self, name: str) -> Generator[tuple[int, str]]:
         """The open folder that holds `name`, and its last component."""
         folders, last = split(name)
-        folder = self._fd
+        base = folder = self._held.get(folders[0], self._fd) if folders else self._fd
         try:
-            for part in folders:
+            for part in folders if base == self._fd else folders[1:]:
                 outer, folder = folder, self._enter(folder, part, name)
-                if outer != self._fd:
+                if outer != base:
                     self.calls.close(outer)
             yield folder, last
         finally:
-            if folder != self._fd:
+            if folder != base:
                 self.calls.close(folder)
 
     def _enter(self, folder: int, part: str, name: str) -> int:
@@ -249,10 +256,19 @@ class Root:
         with self._folder(name) as folder:
             self.calls.sync(folder)
 
-    def link(self, source: str, target: str) -> None:
-        """A second name for a file; raises FileExistsError, and never replaces anything."""
+    def link(self, source: str, target: str) -> os.stat_result:
+        """A second name for a file; raises FileExistsError, and never replaces anything.
+
+        Returns what the new name is: whoever may write the folder could have changed the old one.
+        """
         with self._within(source) as (from_folder, old), self._within(target) as (to_folder, new):
             self.calls.link(old, from_folder, new, to_folder)
+            return os.stat(new, dir_fd=to_folder, follow_symlinks=False)
+
+    def link_into(self, target: "Root", name: str) -> None:
+        """The same name for a file in another folder; raises FileExistsError, OSError (EXDEV)."""
+        with self._within(name) as (here, old), target._within(name) as (there, new):  # noqa: SLF001
+            self.calls.link(old, here, new, there)
 
     def unlink(self, name: str) -> bool:
         """Remove a name; False when there is none."""

@@ -331,7 +331,7 @@ async def test_10_expired_uploads_go_with_their_bytes(world: World) -> None:
         await upload.close()
         await world.execute(
             "insert into upload (id, repository, principal, location, size, algorithm, reached,"
-            " boot, lease, leased_until, state, expires) select :id, id, '', '', 5, 'sha256',"
+            " boot, lease, leased_until, state, expires) select :id, id, '', :id, 5, 'sha256',"
             " :reached, '', '', 0, 1, :expires from repository",
             session,
             b"",

@@ -12,11 +12,12 @@ _EXPIRED = Sql("""
 _KILL = bulk("""
     update upload set state = 3, lease = '', leased_until = 0
     where expires <= :now and leased_until <= :now
-    and id in (select e.value ->> 0 from json_each(:ids) e) returning id""")
+    and id in (select e.value ->> 0 from json_each(:ids) e) returning id, location""")
 _FORGET = bulk("""
     delete from upload where state = 3 and id in (select e.value ->> 0 from json_each(:ids) e)""")
-_KNOWN = bulk("""
-    select u.id from json_each(:ids) e join upload u on u.id = e.value ->> 0""")
+_PLACES = bulk("""
+    select u.location from upload u where u.id > '' and u.location in (
+    select e.value ->> 0 from json_each(:places) e)""")
 
 
 def expired(now: int, most: int) -> Change[list[str]]:
@@ -25,10 +26,13 @@ def expired(now: int, most: int) -> Change[list[str]]:
     return [cast("str", session) for (session,) in found]
 
 
-def kill(sessions: Collection[str], now: int) -> Change[list[str]]:
-    """Those of `sessions` that are still expired are dead from now on; returns them."""
+def kill(sessions: Collection[str], now: int) -> Change[dict[str, str]]:
+    """Those of `sessions` that are still expired are dead from now on.
+
+    Returns where the bytes of each are; "" where there are none.
+    """
     found = yield _KILL, (now, column(sorted(sessions)))
-    return [cast("str", session) for (session,) in found]
+    return dict(cast("list[tuple[str, str]]", found))
 
 
 def forget(sessions: Collection[str]) -> Change[None]:
@@ -36,7 +40,7 @@ def forget(sessions: Collection[str]) -> Change[None]:
     yield _FORGET, (column(sorted(sessions)),)
 
 
-def known(sessions: Collection[str]) -> Change[set[str]]:
-    """Those of `sessions` that have a row."""
-    found = yield _KNOWN, (column(sorted(sessions)),)
-    return {cast("str", session) for (session,) in found}
+def known(places: Collection[str]) -> Change[set[str]]:
+    """Those of `places` where a session has its bytes."""
+    found = yield _PLACES, (column(sorted(places)),)
+    return {cast("str", place) for (place,) in found}

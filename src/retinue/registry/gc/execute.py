@@ -212,8 +212,9 @@ async def _uploads(work: Work) -> None:
         if not found:
             return
         dead = await work.catalog.commit(partial(expiry.kill, found, now))
-        for session in dead:
-            await work.blobs.discard(session)
+        for session, place in dead.items():
+            if place:
+                await work.blobs.discard(place)
             work.report.add("upload", "", session)
         work.report.uploads += len(dead)
         await work.catalog.commit(partial(expiry.forget, dead))
@@ -253,11 +254,12 @@ async def run(
         except RetinueError as error:
             _log.error("collection failed, and is tried again: %s", error)
         else:
-            _log_report(report)
+            log_report(report)
             done(report)
 
 
-def _log_report(report: Report) -> None:
+def log_report(report: Report) -> None:
+    """Say what was done, if anything was."""
     if report.manifests or report.blobs or report.objects or report.uploads or report.files:
         _log.info(
             "collected %d manifests, %d blobs, %d objects (%d bytes), %d uploads, %d files",

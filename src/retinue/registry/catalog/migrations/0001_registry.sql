@@ -34,6 +34,7 @@ create table object (
     scrubbed {int} not null default 0,
     quarantined {int}
 ) {plain};
+create index object_scrubbed on object (scrubbed) where location is not null;
 
 create table object_bytes (
     object {int} primary key references object (id) on delete cascade,

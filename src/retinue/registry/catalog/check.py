@@ -1,0 +1,288 @@
+"""What fsck, the scrubber and an upgrade read of the catalog, and what they put right."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.oci.links import Link, Rel
+from retinue.oci.manifest import Manifest
+from retinue.registry.catalog import candidates, links, locks, manifests, objects, papers
+from retinue.registry.catalog import repositories as repos
+from retinue.registry.catalog.bulk import bulk, column, hexa, rows
+from retinue.registry.catalog.db import Change, Row, Sql
+
+ALL_OBJECTS = Sql("""
+    select id, digest, size, location, quarantined from object
+    where id > :after order by id limit :most""")
+ALL_MANIFESTS = Sql("""
+    select id, repository, digest, media_type, artifact_type, links_version from manifest
+    where id > :after order by id limit :most""")
+OLD_MANIFESTS = Sql("""
+    select id, repository, digest, media_type, artifact_type, links_version from manifest
+    where links_version <> :version and id > :after order by id limit :most""")
+ALL_REPOSITORIES = Sql("""
+    select id, name from repository where id > :after order by id limit :most""")
+ALL_TAGS = Sql("""
+    select t.name, t.digest, m.media_type from tag t
+    left join manifest m on m.repository = t.repository and m.digest = t.digest
+    where t.repository = :repository and t.name > :after order by t.name limit :most""")
+# A digest begins with 1 or 2, the name of a tag with 0: the first `:after` is one byte 1.
+UNWITNESSED = Sql("""
+    select distinct l.witness from link l
+    where l.repository = :repository and not exists (
+        select 1 from manifest m where m.repository = l.repository and m.digest = l.witness)
+    and l.witness > :after order by l.witness limit :most""")
+_SUBJECTS = Sql(
+    """
+    select target, source, max(case when witness = source then 1 else 0 end),
+        sum(distinct cast(1 as bigint) << cast(way - 1 as integer))
+    from link where repository = :repository and kind = 3
+    and (target, source) > (:target, :source)
+    group by target, source order by target, source limit :most""",
+    scans=True,
+)
+_PAPERS = Sql("""
+    select subject, digest, listed, ways from paper
+    where repository = :repository and (subject, digest) > (:subject, :digest)
+    order by subject, digest limit :most""")
+_PAPERS_OF = bulk("""
+    select p.subject, p.digest, p.listed, p.ways from json_each(:pairs) e
+    join paper p on p.repository = :repository and p.subject = unhex(e.value ->> 0)
+    and p.digest = unhex(e.value ->> 1)""")
+_SUBJECTS_OF = bulk("""
+    select distinct l.target, l.source from json_each(:pairs) e
+    join link l on l.repository = :repository and l.source = unhex(e.value ->> 1)
+    and l.kind = 3 and l.target = unhex(e.value ->> 0)""")
+_STATED = bulk("""
+    select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:witnesses) e
+    join link l on l.repository = :repository and l.witness = unhex(e.value ->> 0)""")
+_INLINE = bulk("""
+    select o.id, b.body from json_each(:ids) e
+    join object o on o.id = cast(e.value ->> 0 as bigint)
+    join object_bytes b on b.object = o.id""")
+_STILL = Sql("""
+    select 1 from object where id = :id and coalesce(location, '') = :location
+    and quarantined is null""")
+_QUARANTINE = Sql("""
+    update object set quarantined = :now
+    where id = :id and coalesce(location, '') = :location and quarantined is null returning id""")
+_SCRUBBED = Sql("""
+    update object set scrubbed = :now where id = :id and coalesce(location, '') = :location""")
+_OLDEST = Sql("""
+    select id, digest, size, location, quarantined from object
+    where location is not null and scrubbed < :before
+    order by scrubbed limit :most""")
+_KNOWN_LOCATIONS = bulk("""
+    select o.location from json_each(:wanted) e
+    join object o on o.digest = unhex(e.value ->> 1) and o.location = e.value ->> 0
+    union all
+    select t.location from json_each(:wanted) e join trash t on t.location = e.value ->> 0""")
+_VERSION = Sql("""
+    update manifest set links_version = :version, artifact_type = :artifact_type
+    where repository = :repository and digest = :digest""")
+_UNRELIABLE = Sql("""
+    update manifest set links_version = 0 where repository = :repository and digest = :digest""")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """A row of object. `location` is None when its bytes are a row."""
+
+    id: int
+    digest: Digest
+    size: int
+    location: str | None
+    quarantined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A row of manifest."""
+
+    repository: int
+    digest: Digest
+    media_type: str
+    artifact_type: str | None
+    links_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRow:
+    """A paper as lists know it; `ways` is a bit mask (see links.ways)."""
+
+    paper: Digest
+    subject: Digest
+    listed: int
+    ways: int
+
+
+def _digest(value: object) -> Digest:
+    return digests.from_bytes(cast("bytes", value))
+
+
+def stored_object(row: Row) -> StoredObject:
+    number, raw, size, location, quarantined = cast(
+        "tuple[int, bytes, int, str | None, int | None]", row
+    )
+    return StoredObject(number, digests.from_bytes(raw), size, location, quarantined is not None)
+
+
+def stored_manifest(row: Row) -> StoredManifest:
+    _, repository, raw, media_type, artifact_type, version = cast(
+        "tuple[int, int, bytes, str, str | None, int]", row
+    )
+    return StoredManifest(repository, digests.from_bytes(raw), media_type, artifact_type, version)
+
+
+def repository(row: Row) -> tuple[int, str]:
+    """Id and name."""
+    return cast("tuple[int, str]", row)
+
+
+def tag(row: Row) -> tuple[str, Digest, str | None]:
+    """Name, digest, and the media type of the manifest, None when there is none."""
+    name, raw, media_type = cast("tuple[str, bytes, str | None]", row)
+    return name, digests.from_bytes(raw), media_type
+
+
+def inline(ids: Collection[int]) -> Change[dict[int, bytes]]:
+    """Bytes that are rows, quarantined or not."""
+    found = yield _INLINE, (rows([each] for each in ids),)
+    return cast("dict[int, bytes]", dict(cast("list[tuple[int, bytes]]", found)))
+
+
+def still(one: StoredObject) -> Change[bool]:
+    """Whether the object is as it was read: the same copy, and served."""
+    return bool((yield _STILL, (one.id, one.location or "")))
+
+
+def quarantine(one: StoredObject, now: int) -> Change[bool]:
+    """Serve this copy no longer; False when it was replaced or deleted meanwhile."""
+    return bool((yield _QUARANTINE, (now, one.id, one.location or "")))
+
+
+def scrubbed(one: StoredObject, now: int) -> Change[None]:
+    yield _SCRUBBED, (now, one.id, one.location or "")
+
+
+def oldest(before: int, most: int) -> Change[list[StoredObject]]:
+    """Files that were checked longest ago, and not since `before`."""
+    return [stored_object(row) for row in (yield _OLDEST, (before, most))]
+
+
+def known_locations(wanted: Iterable[tuple[str, Digest]]) -> Change[set[str]]:
+    """Which locations an object or the trash has, of (location, its digest)."""
+    cells = rows((location, hexa(digest)) for location, digest in wanted)
+    return {cast("str", row[0]) for row in (yield _KNOWN_LOCATIONS, (cells,))}
+
+
+def stated(repository: int, witnesses: Collection[Digest | str]) -> Change[list[Link]]:
+    """All that these manifests and tags state."""
+    cells = column(sorted(links.witness(each).hex() for each in witnesses))
+    return [links.link(row) for row in (yield _STATED, (cells, repository))]
+
+
+def _paper(row: Row) -> PaperRow:
+    subject, paper, listed, ways = cast("tuple[bytes, bytes, int, int]", row)
+    return PaperRow(digests.from_bytes(paper), digests.from_bytes(subject), listed, ways)
+
+
+def derived(
+    repository: int, after: PaperRow | None, most: int
+) -> Change[tuple[list[PaperRow], list[PaperRow]]]:
+    """A page of rows as links say they should be, and those of them that are there."""
+    found = yield _SUBJECTS, (repository, *_place(after), most)
+    wanted = [_paper(row) for row in found]
+    cells = rows((hexa(one.subject), hexa(one.paper)) for one in wanted)
+    have = yield _PAPERS_OF, (cells, repository)
+    return wanted, [_paper(row) for row in have]
+
+
+def listed(
+    repository: int, after: PaperRow | None, most: int
+) -> Change[tuple[list[PaperRow], list[PaperRow]]]:
+    """A page of rows of lists, and those of them that no link states."""
+    have = [_paper(row) for row in (yield _PAPERS, (repository, *_place(after), most))]
+    cells = rows((hexa(one.subject), hexa(one.paper)) for one in have)
+    found = yield _SUBJECTS_OF, (cells, repository)
+    said = {(_digest(target), _digest(source)) for target, source in found}
+    return have, [one for one in have if (one.subject, one.paper) not in said]
+
+
+def _place(after: PaperRow | None) -> tuple[bytes, bytes]:
+    if after is None:
+        return b"", b""
+    return digests.to_bytes(after.subject), digests.to_bytes(after.paper)
+
+
+# ---- putting right
+
+
+def rewrite(
+    repository: int, manifest: Manifest, entry: str | None, due: int, *, now: int
+) -> Change[bool]:
+    """Replace what a manifest states by what its bytes say; False when it is gone by now.
+
+    What loses a link here becomes a candidate, due then; its grace starts now.
+    """
+    yield from locks.exclusive(repository)
+    if not (yield from manifests.present(repository, [manifest.digest])):
+        return False
+    before = yield from links.drop_witnesses(repository, [manifest.digest])
+    yield from links.insert(repository, manifest.links)
+    yield (
+        _VERSION,
+        (links.VERSION, manifest.artifact_type, repository, digests.to_bytes(manifest.digest)),
+    )
+    yield from _papers_follow(repository, [*before, *manifest.links])
+    yield from papers.describe(repository, manifest.digest, manifest.artifact_type, entry)
+    yield from _let_go(repository, set(before) - set(manifest.links), due, now)
+    yield from repos.papers_changed(repository)
+    return True
+
+
+def add(repository: int, missing: Collection[Link]) -> Change[None]:
+    """Links that somebody states and that were not there."""
+    yield from locks.shared(repository)
+    yield from links.insert(repository, missing)
+    yield from _papers_follow(repository, missing)
+    yield from repos.papers_changed(repository)
+
+
+def drop_unwitnessed(repository: int, witness: Digest, due: int, *, now: int) -> Change[bool]:
+    """Links of a manifest that is not there; False when it is by now."""
+    yield from locks.exclusive(repository)
+    if (yield from manifests.present(repository, [witness])):
+        return False
+    gone = yield from links.drop_witnesses(repository, [witness])
+    yield from _papers_follow(repository, gone)
+    yield from _let_go(repository, gone, due, now)
+    yield from repos.papers_changed(repository)
+    return True
+
+
+def relist(repository: int, pairs: Collection[tuple[Digest, Digest]]) -> Change[None]:
+    """Bring lists in line with links, for these pairs of paper and subject."""
+    yield from locks.exclusive(repository)
+    yield from papers.withdraw(repository, pairs)
+    yield from repos.papers_changed(repository)
+
+
+def distrust(repository: int, digest: Digest) -> Change[None]:
+    """Nothing is collected in this repository while its links cannot be read (rule 16)."""
+    yield _UNRELIABLE, (repository, digests.to_bytes(digest))
+
+
+def _papers_follow(repository: int, touched: Collection[Link]) -> Change[None]:
+    pairs = {(link.source, link.target) for link in touched if link.rel is Rel.SUBJECT}
+    yield from papers.withdraw(repository, pairs)
+
+
+def _let_go(repository: int, gone: Collection[Link], due: int, now: int) -> Change[None]:
+    kept = {link.source if link.rel is Rel.SUBJECT else link.target for link in gone}
+    yield from manifests.touch(repository, kept, now)
+    yield from objects.touch_blobs(repository, kept, now)
+    kinds = (candidates.MANIFEST, candidates.BLOB)
+    yield from candidates.enqueue((repository, kind, each, due) for kind in kinds for each in kept)

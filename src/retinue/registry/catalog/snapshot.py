@@ -1,0 +1,90 @@
+"""What a backup names, and what a restored catalog forgets (storage rule 9)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import apsw
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.registry.catalog.db import Change, Row, Sql
+from retinue.registry.catalog.sqlite import SqliteFile
+
+PAGE = 500
+
+LIVE_COPIES = Sql("""
+    select id, location, size, digest from object
+    where id > :after and location is not null order by id limit :most""")
+TRASHED = Sql("""
+    select location from trash where location > :after order by location limit :most""")
+
+_NO_UPLOADS = Sql("delete from upload")
+_NO_LEASES = Sql("delete from lease")
+_NO_HOLDS = Sql("delete from hold")
+_NO_TRASH = Sql("delete from trash")
+_GRACE = Sql("update candidate set due = :due where due < :due")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file that a backup holds. `size` in bytes; None for trash, which may be gone."""
+
+    location: str
+    size: int | None
+    digest: Digest
+
+
+def copy_of(row: Row) -> Copy:
+    _, location, size, raw = cast("tuple[int, str, int, bytes]", row)
+    return Copy(location, size, digests.from_bytes(raw))
+
+
+def trashed(row: Row) -> str:
+    """The location of a file that waits for its removal."""
+    return cast("str", row[0])
+
+
+def vacuum_into(source: Path, target: Path) -> None:
+    """A consistent copy of a SQLite catalog, made while others write. Blocks; sync it after."""
+    connection = SqliteFile(source).writer()
+    try:
+        connection.execute("vacuum into ?", (str(target),))
+    finally:
+        connection.close()
+
+
+def copies(catalog: Path) -> Iterator[Sequence[Copy]]:
+    """All files that the catalog of a backup names, by pages. Blocks."""
+    connection = apsw.Connection(str(catalog), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        after = 0
+        while True:  # each page begins after the one before
+            rows = connection.execute(LIVE_COPIES.sqlite, (after, PAGE)).fetchall()
+            if not rows:
+                return
+            yield [copy_of(row) for row in rows]
+            after = cast("int", rows[-1][0])
+    finally:
+        connection.close()
+
+
+def numbers(catalog: Path) -> tuple[int, int]:
+    """Schema and least code of a backup's catalog. Blocks."""
+    connection = apsw.Connection(str(catalog), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        query = "select key, value from meta where key in ('schema', 'min_code')"
+        found = dict(cast("list[tuple[str, str]]", connection.execute(query).fetchall()))
+    finally:
+        connection.close()
+    return int(found["schema"]), int(found["min_code"])
+
+
+def settle(due: int) -> Change[None]:
+    """Forget what was under way when the backup was made; `due`: when collection begins again."""
+    yield _NO_UPLOADS, ()
+    yield _NO_LEASES, ()
+    yield _NO_HOLDS, ()
+    yield _NO_TRASH, ()
+    yield _GRACE, (due,)

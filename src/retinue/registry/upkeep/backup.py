@@ -1,0 +1,250 @@
+"""A backup while the registry serves (storage rule 9).
+
+    TARGET/catalog.db    the catalog at one moment (SQLite only)
+    TARGET/blobs/…       every file that this catalog names
+    TARGET/backup.json   written last: a folder without it is no backup
+
+On PostgreSQL the database is backed up by its own tools, and *before* this runs, by no more than the
+trash delay: whatever that dump names is then still an object or in the trash, and all of both is
+copied here.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+from retinue.errors import RetinueError
+from retinue.files import Root, make_folders
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.registry.catalog import meta, snapshot, trash
+from retinue.registry.catalog.db import Catalog
+from retinue.registry.catalog.opening import sqlite_path
+from retinue.registry.catalog.snapshot import Copy
+from retinue.registry.storage import copying, places
+
+FORMAT = 1
+NOTE = "backup.json"
+CATALOG = "catalog.db"
+SECOND = 1_000_000
+HOLD = 600 * SECOND
+"""How long a hold lasts that nobody renews: a backup that dies stops no collection for ever."""
+MOST_MISSING = 1_000
+"""Missing files that a report names."""
+
+
+class TargetNotEmpty(RetinueError):
+    """A backup, or a restored registry, gets a folder of its own."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(f"{target} is not empty; name a folder that is new or empty")
+        self.target = target
+
+
+class HoldLost(RetinueError):
+    """The backup could not renew its hold in time: files may have been removed meanwhile."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(
+            f"the backup in {target} took too long between two files and is incomplete; "
+            "remove it and begin again"
+        )
+        self.target = target
+
+
+class CopyDamaged(RetinueError):
+    """A file of a backup is not what its digest says."""
+
+    def __init__(self, location: str, expected: str, actual: str) -> None:
+        super().__init__(f"{location} should be {expected}, but is {actual}")
+        self.location = location
+        self.expected = expected
+        self.actual = actual
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is backed up. `data`: the folder of the blob store; `database` as `--database`."""
+
+    catalog: Catalog
+    database: str
+    data: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The content of backup.json. `made` in microseconds; `bytes` and `files` count blobs."""
+
+    format: int
+    database: str
+    schema: int
+    min_code: int
+    links_version: int
+    made: int
+    files: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class BackupReport:
+    """`missing`: digests whose files were lost before (fsck tells more)."""
+
+    files: int = 0
+    bytes: int = 0
+    missing: int = 0
+    missing_digests: list[str] = field(default_factory=list)
+
+    def lost(self, digest: str) -> None:
+        self.missing += 1
+        if len(self.missing_digests) < MOST_MISSING:
+            self.missing_digests.append(digest)
+
+
+async def backup(
+    source: Source,
+    target: Path,
+    *,
+    clock: Callable[[], int],
+    link: bool = True,
+    verify: bool = False,
+) -> BackupReport:
+    """Make one in `target`, which is new or empty.
+
+    `link`: files get a second name where the file system can, instead of a copy. `verify`: hash
+    what was copied. Raises TargetNotEmpty, HoldLost, CopyDamaged, CatalogUnavailable, OSError.
+    """
+    if not await asyncio.to_thread(copying.is_empty, target):
+        raise TargetNotEmpty(target)
+    await asyncio.to_thread(make_folders, target)
+    hold = Hold(source.catalog, f"backup-{secrets.token_hex(8)}", target, clock)
+    await hold.take()
+    try:
+        with Root(source.data) as taking, Root(target) as giving:
+            await asyncio.to_thread(copying.make_places, giving)
+            work = Copying(taking, giving, link, verify, BackupReport())
+            await _copy_all(source, target, hold, work)
+            await _finish(source, hold, work)
+    finally:
+        await hold.release()
+    return work.report
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """From where to where, how, and what was done so far."""
+
+    taking: Root
+    giving: Root
+    link: bool
+    verify: bool
+    report: BackupReport
+
+
+class Hold:
+    """No file is removed while this is renewed in time."""
+
+    def __init__(self, catalog: Catalog, name: str, target: Path, clock: Callable[[], int]) -> None:
+        self._catalog = catalog
+        self._name = name
+        self._target = target
+        self._clock = clock
+        self._renewed = 0
+
+    async def take(self) -> None:
+        self._renewed = self._clock()
+        await self._catalog.commit(partial(trash.hold, self._name, self._renewed + HOLD))
+
+    async def renew(self, *, now_or_never: bool = False) -> None:
+        """Called often; raises HoldLost when it ran out."""
+        now = self._clock()
+        if now - self._renewed < HOLD // 4 and not now_or_never:
+            return
+        if not await self._catalog.commit(partial(trash.renew, self._name, now, now + HOLD)):
+            raise HoldLost(self._target)
+        self._renewed = now
+
+    def now(self) -> int:
+        return self._clock()
+
+    async def release(self) -> None:
+        await self._catalog.commit(partial(trash.release, self._name, self._clock()))
+
+
+async def _copy_all(source: Source, target: Path, hold: Hold, work: Copying) -> None:
+    path = sqlite_path(source.database)
+    if path is None:
+        pages = _all_copies(source.catalog)
+    else:
+        await _held(hold, asyncio.to_thread(snapshot.vacuum_into, path, target / CATALOG))
+        await asyncio.to_thread(copying.sync_file, work.giving, CATALOG)
+        pages = _named_by(target / CATALOG)
+    async for page in pages:
+        for one in page:
+            await _held(hold, asyncio.to_thread(_copy, work, one))
+
+
+async def _held(hold: Hold, doing: Coroutine[object, object, None]) -> None:
+    """Whatever takes long does not outlast the hold."""
+    task = asyncio.ensure_future(doing)
+    while not (await asyncio.wait({task}, timeout=HOLD / SECOND / 8))[0]:
+        await hold.renew()
+    await task
+    await hold.renew()
+
+
+async def _named_by(catalog: Path) -> AsyncIterator[Sequence[Copy]]:
+    pages = snapshot.copies(catalog)
+    while page := await asyncio.to_thread(next, pages, None):
+        yield page
+
+
+async def _all_copies(catalog: Catalog) -> AsyncIterator[Sequence[Copy]]:
+    """Objects before trash: what leaves the one meanwhile is met in the other."""
+    async for page in catalog.pages(snapshot.LIVE_COPIES, 0):
+        yield [snapshot.copy_of(row) for row in page]
+    async for page in catalog.pages(snapshot.TRASHED, ""):
+        locations = map(snapshot.trashed, page)
+        yield [Copy(each, None, places.digest_of(each)) for each in locations]
+
+
+def _copy(work: Copying, one: Copy) -> None:
+    size = copying.copy(work.taking, work.giving, one.location, link=work.link)
+    if size is None:
+        if one.size is not None:  # of the trash, a file may be removed already
+            work.report.lost(one.digest)
+        return
+    if one.size is not None and size != one.size:
+        raise CopyDamaged(one.location, f"{one.size} bytes long", f"{size}")
+    if work.verify:
+        verify_copy(work.giving, one.location, one.digest)
+    work.report.files += 1
+    work.report.bytes += size
+
+
+def verify_copy(root: Root, location: str, digest: Digest) -> None:
+    """Raises CopyDamaged."""
+    actual = copying.digest_of_copy(root, location, digests.algorithm(digest))
+    if actual != digest:
+        raise CopyDamaged(location, digest, actual)
+
+
+async def _finish(source: Source, hold: Hold, work: Copying) -> None:
+    await _held(hold, asyncio.to_thread(copying.sync_places, work.giving))
+    kind = "postgresql" if sqlite_path(source.database) is None else "sqlite"
+    note = Note(
+        FORMAT,
+        kind,
+        await meta.schema(source.catalog),
+        await meta.min_code(source.catalog),
+        await meta.links_version(source.catalog),
+        hold.now(),
+        work.report.files,
+        work.report.bytes,
+    )
+    await hold.renew(now_or_never=True)
+    text = json.dumps(asdict(note), indent=1).encode() + b"\n"
+    await asyncio.to_thread(work.giving.write_atomically, NOTE, text)

@@ -1,0 +1,50 @@
+"""From stored bytes to what the catalog should say of them; shared by fsck and upgrades."""
+
+import json
+from dataclasses import dataclass
+
+from retinue.oci import digest as digests
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest, Unreadable
+from retinue.oci.readers import table
+from retinue.oci.referrers import referrer_entry
+from retinue.registry.catalog.papers import MAX_ENTRY
+from retinue.registry.storage.blobstore import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Bytes that are not what their digest says."""
+
+    digest: Digest
+    actual: Digest
+
+
+def read_stored(digest: Digest, media_type: str, body: bytes) -> Manifest | Damaged | Unreadable:
+    """A manifest as its row should be derived from its bytes."""
+    algorithm = digests.algorithm(digest)
+    actual = digests.of(body, algorithm)
+    if actual != digest:
+        return Damaged(digest, actual)
+    try:
+        return table.read(body, media_type, algorithm)
+    except Unreadable as error:
+        return error
+
+
+def entry_of(manifest: Manifest) -> str | None:
+    """What lists of papers show of it; None when that is large, and made when asked for."""
+    entry = json.dumps(referrer_entry(manifest), ensure_ascii=False, separators=(",", ":"))
+    return entry if len(entry) <= MAX_ENTRY else None
+
+
+async def hash_stored(blobs: BlobStore, digest: Digest, location: str) -> tuple[Digest, int]:
+    """Digest and size of a copy, by the algorithm of `digest`. Raises CopyLost, StorageFailed."""
+    algorithm = digests.algorithm(digest)
+    hasher = digests.hasher(algorithm)
+    size = 0
+    async with blobs.read(location) as chunks:
+        async for chunk in chunks:
+            hasher.update(chunk)
+            size += len(chunk)
+    return digests.parse(f"{algorithm}:{hasher.hexdigest()}"), size

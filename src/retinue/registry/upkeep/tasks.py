@@ -1,0 +1,51 @@
+"""Upkeep as the worker runs it: each task takes the services, and one turn."""
+
+import logging
+import secrets
+
+from retinue.registry.catalog import links, meta
+from retinue.registry.config import Config
+from retinue.registry.content.services import Services
+from retinue.registry.gc.execute import Settings, collect_once, log_report
+from retinue.registry.gc.plan import SECOND, Terms
+from retinue.registry.upkeep.relink import relink
+from retinue.registry.upkeep.scrub import Pace, scrub_once
+
+SCRUB_SECONDS = 20
+"""How long a turn of the scrubber takes, by its rate; then other tasks have theirs."""
+
+_log = logging.getLogger("retinue.upkeep")
+
+
+def settings(config: Config, now: int) -> Settings:
+    """How collection is configured; `now` in microseconds."""
+    grace = int(config.grace * SECOND)
+    terms = Terms(
+        grace=grace,
+        paper_grace=int(config.paper_grace * SECOND),
+        untagged=None if config.keep_untagged else grace,
+    )
+    return Settings(terms, int(config.trash_delay * SECOND), now)
+
+
+async def collect(services: Services) -> None:
+    """One collection; links of an older version are extracted again first (storage rule 16)."""
+    now = services.clock()
+    if await meta.links_version(services.catalog) != links.VERSION:
+        grace = int(services.config.grace * SECOND)
+        done = await relink(services.catalog, now=now, grace=grace)
+        _log.info("extracted the links of %d manifests again", done.manifests)
+    how = settings(services.config, now)
+    owner = secrets.token_hex(8)
+    log_report(await collect_once(services.catalog, services.blobs, how, owner=owner))
+
+
+async def scrub(services: Services) -> None:
+    """One turn of the scrubber."""
+    config = services.config
+    pace = Pace(
+        rate=config.scrub_rate,
+        before=services.clock() - int(config.scrub_interval * SECOND),
+        budget=config.scrub_rate * SCRUB_SECONDS,
+    )
+    await scrub_once(services.catalog, services.blobs, pace, clock=services.clock)
