@@ -1,0 +1,137 @@
+"""Exit codes, and which error ends a command with which. Rows are text: nothing is imported."""
+
+from collections.abc import Iterator, Mapping
+
+from retinue.cli.output import note
+from retinue.errors import RetinueError
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+MISSING = 3
+DENIED = 4
+UNREACHABLE = 5
+WRONG_CONTENT = 6
+BLIND = 7
+CONFLICT = 8
+UNSUPPORTED = 9
+LOCAL = 10
+INTERRUPTED = 130
+
+MEANINGS: Mapping[int, str] = {
+    DONE: "done",
+    FAILED: "the command ran, and its answer is no: damage was found, or something else failed",
+    USAGE: "the command line, a reference or an option is wrong",
+    MISSING: "what was asked for does not exist; the registry said so",
+    DENIED: "credentials are missing or wrong, or this account may not do it",
+    UNREACHABLE: "the registry or the database cannot be reached, is too busy, or failed; repeating may help",
+    WRONG_CONTENT: "bytes are not what they should be: a digest, a manifest or an archive is wrong",
+    BLIND: "could not look everywhere: nothing was found, but that does not mean that there is none",
+    CONFLICT: "somebody else changed it meanwhile, or something still needs it",
+    UNSUPPORTED: "the other side, the format or this installation has no way to do it",
+    LOCAL: "a file, folder or port of this machine cannot be used",
+    INTERRUPTED: "interrupted with Ctrl-C",
+}
+
+CODES: Mapping[str, int] = {
+    "retinue.client.connection.Broken": UNREACHABLE,
+    "retinue.client.connection.LengthMismatch": WRONG_CONTENT,
+    "retinue.client.credentials.credential.CredentialsUnreadable": LOCAL,
+    "retinue.client.errors.ClientError": FAILED,
+    "retinue.client.errors.Forbidden": DENIED,
+    "retinue.client.errors.NotFound": MISSING,
+    "retinue.client.errors.PreconditionFailed": CONFLICT,
+    "retinue.client.errors.ProtocolViolation": WRONG_CONTENT,
+    "retinue.client.errors.RateLimited": UNREACHABLE,
+    "retinue.client.errors.Refused": FAILED,
+    "retinue.client.errors.ServerFault": UNREACHABLE,
+    "retinue.client.errors.TlsProblem": UNREACHABLE,
+    "retinue.client.errors.Unauthorized": DENIED,
+    "retinue.client.errors.Unreachable": UNREACHABLE,
+    "retinue.client.errors.Unsupported": UNSUPPORTED,
+    "retinue.client.http1.MalformedAnswer": WRONG_CONTENT,
+    "retinue.client.http1.UnsendableRequest": USAGE,
+    "retinue.cli.problems.BadUsage": USAGE,
+    "retinue.cli.problems.Declined": FAILED,
+    "retinue.cli.problems.Missing": MISSING,
+    "retinue.cli.problems.Occupied": LOCAL,
+    "retinue.files.UnsafePath": LOCAL,
+    "retinue.oci.convert.NotExportable": UNSUPPORTED,
+    "retinue.oci.digest.InvalidDigest": USAGE,
+    "retinue.oci.manifest.Unreadable": WRONG_CONTENT,
+    "retinue.oci.platform.InvalidPlatform": USAGE,
+    "retinue.oci.reference.InvalidReference": USAGE,
+    "retinue.oci.resolve.NoPointerEnd": WRONG_CONTENT,
+    "retinue.oci.stores.BlobMissing": MISSING,
+    "retinue.oci.stores.ContentMissing": MISSING,
+    "retinue.oci.stores.DigestMismatch": WRONG_CONTENT,
+    "retinue.oci.stores.StillLinked": CONFLICT,
+    "retinue.oci.stores.TagMoved": CONFLICT,
+    "retinue.oci.walk.Incomplete": MISSING,
+    "retinue.oci.walk.TooMany": UNSUPPORTED,
+    "retinue.registry.access.htpasswd.BadUsers": USAGE,
+    "retinue.registry.access.rules.BadRule": USAGE,
+    "retinue.registry.catalog.db.CatalogUnavailable": UNREACHABLE,
+    "retinue.registry.catalog.db.ConstraintViolated": FAILED,
+    "retinue.registry.catalog.localdisk.NetworkFilesystem": LOCAL,
+    "retinue.registry.catalog.meta.MetaMissing": WRONG_CONTENT,
+    "retinue.registry.catalog.migrate.MigrationEdited": WRONG_CONTENT,
+    "retinue.registry.catalog.migrate.MigrationsBroken": FAILED,
+    "retinue.registry.catalog.migrate.SchemaTooNew": UNSUPPORTED,
+    "retinue.registry.catalog.opening.DatabaseUnknown": USAGE,
+    "retinue.registry.catalog.opening.DriverMissing": UNSUPPORTED,
+    "retinue.registry.catalog.sqlite.LibraryTooOld": UNSUPPORTED,
+    "retinue.registry.config.BadOption": USAGE,
+    "retinue.registry.config.UnknownOption": USAGE,
+    "retinue.registry.config.UnreadableFile": LOCAL,
+    "retinue.registry.http.listening.AddressTaken": LOCAL,
+    "retinue.registry.http.listening.AddressUnusable": LOCAL,
+    "retinue.registry.storage.blobstore.StorageFailed": LOCAL,
+    "retinue.registry.storage.blobstore.UploadLost": MISSING,
+    "retinue.registry.storage.places.InvalidPlace": WRONG_CONTENT,
+    "retinue.strictjson.InvalidJson": WRONG_CONTENT,
+    "retinue.wire.challenge.MalformedChallenge": WRONG_CONTENT,
+    "retinue.wire.paging.InvalidPage": WRONG_CONTENT,
+    "retinue.wire.ranges.MalformedRange": WRONG_CONTENT,
+    "retinue.wire.ranges.Unsatisfiable": WRONG_CONTENT,
+}
+
+
+def code_of(problem: BaseException) -> int:
+    """The exit code of an error: its class's row, else that of the closest class above it."""
+    for kind in type(problem).__mro__:
+        code = CODES.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return code
+    return LOCAL if isinstance(problem, OSError) else FAILED
+
+
+def report(problem: BaseException) -> int:
+    """Say on standard error what was wrong and what to do, in a line; returns the exit code.
+
+    Several tasks may fail together: the first failure is told, and how many there are besides.
+    An error that is not ours is a defect, and raised again.
+    """
+    first, *more = leaves(problem)
+    for each in (first, *more):
+        if not isinstance(each, RetinueError | OSError):
+            raise problem
+    besides = f" (and {len(more)} more)" if more else ""
+    note(f"retinue: {_text(first)}{besides}")
+    return code_of(first)
+
+
+def leaves(problem: BaseException) -> Iterator[BaseException]:
+    """The errors inside of groups of errors, in order."""
+    if not isinstance(problem, BaseExceptionGroup):
+        yield problem
+        return
+    for inner in problem.exceptions:
+        yield from leaves(inner)
+
+
+def _text(problem: BaseException) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f"{problem.filename}: " if problem.filename else ""
+        return f"{where}{problem.strerror.lower()}"
+    return " ".join(str(problem).split())

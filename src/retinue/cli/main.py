@@ -1,0 +1,132 @@
+"""The command line: a table of verbs, each imported only when it is called."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from retinue import __version__
+from retinue.cli.output import note, say
+
+if TYPE_CHECKING:
+    from retinue.cli.options import Parser
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`module` has `arguments(parser)` and `run(args) -> int`."""
+
+    group: str
+    module: str
+    help: str
+
+
+GROUPS = {
+    "images": "Images and their papers (signatures, SBOMs, provenance)",
+    "operate": "Running a registry",
+    "plumbing": "Plumbing",
+}
+
+VERBS = {
+    "login": Verb("images", "login", "log in to a registry"),
+    "logout": Verb("images", "logout", "forget a registry's credentials"),
+    "push": Verb("images", "push", "push files, a folder as an image, or a stored image"),
+    "pull": Verb("images", "pull", "pull an image with its papers, or an artifact's files"),
+    "copy": Verb("images", "copy", "copy an image with its papers anywhere"),
+    "tag": Verb("images", "tag", "give an image more tags"),
+    "delete": Verb("images", "delete", "delete a tag, or an image with its papers"),
+    "list": Verb("images", "list", "list repositories, or the tags of one"),
+    "tree": Verb("images", "tree", "draw an image and all papers attached to it"),
+    "inspect": Verb("images", "inspect", "show a manifest: type, parts, subject, size"),
+    "attach": Verb("images", "attach", "attach files to an image as a paper"),
+    "download": Verb("images", "download", "download what an image's papers hold"),
+    "serve": Verb("operate", "serve", "run a registry"),
+    "admin": Verb("operate", "admin.verbs", "gc, fsck, backup, restore, config"),
+    "completion": Verb("plumbing", "completion", "print a completion script for your shell"),
+    "version": Verb("plumbing", "version", "print the version"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is documented in docs/reference/exit-codes.md."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help", "help"}:
+        return _help(words[1:])
+    if words[0] in {"-V", "--version"}:
+        words[0] = "version"
+    verb = VERBS.get(words[0])
+    if verb is None:
+        note(_unknown(words[0]))
+        return 2
+    return _run(words[0], verb, words[1:])
+
+
+def _help(words: Sequence[str]) -> int:
+    if words and words[0] in VERBS:
+        return main([*words, "--help"])
+    say(overview())
+    return 0
+
+
+def overview() -> str:
+    """What `retinue --help` prints: the verbs by task."""
+    lines = [
+        f"Retinue {__version__}: a registry and a tool that keep images and their papers together.",
+        "",
+        "Usage: retinue VERB ...      more about one: retinue VERB --help",
+    ]
+    for group, title in GROUPS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {n:<12}{v.help}" for n, v in VERBS.items() if v.group == group]
+    lines += [
+        "",
+        "An image is named by HOST/REPOSITORY[:TAG|@DIGEST], oci:DIR[:TAG],",
+        "oci-archive:FILE or docker-archive:FILE.",
+    ]
+    return "\n".join(lines)
+
+
+def _unknown(word: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, VERBS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "see: retinue --help"
+    return f"retinue: there is no verb {word!r}; {hint}"
+
+
+def parser_of(name: str) -> "Parser":
+    """The argument parser of one verb."""
+    from retinue.cli.options import Parser
+
+    verb = VERBS[name]
+    module = import_module(f"retinue.cli.{verb.module}")
+    parser = Parser(f"retinue {name}", verb.help, module.__doc__ or "")
+    module.arguments(parser)
+    return parser
+
+
+def _run(name: str, verb: Verb, words: Sequence[str]) -> int:
+    from retinue.errors import RetinueError
+
+    try:
+        args = parser_of(name).parse_args(words)
+        code: int = import_module(f"retinue.cli.{verb.module}").run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return _left_early()
+    except (RetinueError, OSError, BaseExceptionGroup) as problem:
+        from retinue.cli.exits import report
+
+        return report(problem)
+    return code
+
+
+def _left_early() -> int:
+    """The reader of our output left, as `head` does; what is still buffered goes nowhere."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

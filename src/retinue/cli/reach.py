@@ -1,0 +1,128 @@
+"""From what the user typed to stores: how registries are reached, and what a reference names."""
+
+import argparse
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from retinue import __version__
+from retinue.cli.problems import BadUsage, Missing
+from retinue.client.client import Client
+from retinue.client.credentials.files import lookup
+from retinue.client.docker_archive import DockerArchiveSource
+from retinue.client.layout import LayoutSource
+from retinue.client.layout_folder import LayoutFolder, open_layout
+from retinue.client.remote import Remote
+from retinue.client.transport import Settings, Transport
+from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest
+from retinue.oci.reference import Layout, Location, Reference, parse_location
+from retinue.oci.stores import Source
+
+Writable: TypeAlias = Remote | LayoutFolder
+"""What is changed in place: tags are set and removed, papers are added."""
+
+
+def transport(args: argparse.Namespace) -> Transport:
+    """The transport that the options of `options.network` describe."""
+    settings = Settings(
+        environ=os.environ,
+        ca_files=tuple(args.ca_file),
+        plain=frozenset(args.plain_http),
+        user_agent=f"retinue/{__version__}",
+    )
+    return Transport(settings, random=random.random)
+
+
+def client(args: argparse.Namespace) -> Client:
+    """The client with the credentials that Docker and podman have kept."""
+    return Client(transport(args), partial(lookup, environ=os.environ))
+
+
+@asynccontextmanager
+async def writable(reached: Client, location: Location) -> AsyncIterator[Writable]:
+    """A repository of a registry, or a layout that is there; raises BadUsage for archives."""
+    if isinstance(location, Reference):
+        yield reached.remote(location.host, location.repository)
+    elif isinstance(location, Layout):
+        async with open_layout(Path(location.path), make=False) as layout:
+            yield layout
+    else:
+        raise BadUsage(f"{location} cannot be changed in place", "copy it to oci:DIR first")
+
+
+async def name_in(store: Source, location: Location) -> str:
+    """The digest or tag that a location names in its store.
+
+    A registry's default is `latest`; a layout or archive that holds one image needs no name.
+    """
+    if isinstance(location, Reference):
+        return location.target
+    if location.digest or location.tag:
+        return str(location.digest or location.tag)
+    tags = [tag async for tag in store.tags()]
+    names = tags or _roots(store)
+    if len(names) != 1:
+        some = ", ".join(tags[:5]) or "none has a tag"
+        raise BadUsage(
+            f"{location} holds {len(names)} images ({some})", f"name one: {location}:TAG"
+        )
+    return names[0]
+
+
+def _roots(store: Source) -> Sequence[str]:
+    """What a store on disk holds that is no paper."""
+    if isinstance(store, DockerArchiveSource):
+        return store.roots()
+    if isinstance(store, LayoutSource):
+        return list(
+            dict.fromkeys(e.digest for e in store.entries() if not _is_paper(store, e.digest))
+        )
+    return ()
+
+
+def _is_paper(store: LayoutSource, digest: Digest) -> bool:
+    found = store.manifest(digest)
+    return isinstance(found, Manifest) and found.subject is not None
+
+
+async def find(store: Source, location: Location) -> Digest:
+    """The digest of what a location names; raises Missing. A digest is taken as it is."""
+    name = await name_in(store, location)
+    if ":" in name:
+        return Digest(name)
+    digest = await store.resolve(name)
+    if digest is None:
+        raise missing(location, name)
+    return digest
+
+
+async def find_manifest(store: Source, location: Location) -> Manifest:
+    """What a location names, read; raises Missing, Unreadable."""
+    digest = await find(store, location)
+    found = (await store.manifests([digest]))[digest]
+    if found is None:
+        raise missing(location, digest)
+    if not isinstance(found, Manifest):
+        raise found
+    return found
+
+
+def missing(location: Location, name: str) -> Missing:
+    kind = "manifest" if ":" in name else "tag"
+    where = str(location)
+    if isinstance(location, Reference):
+        where = f"{location.host}/{location.repository}"
+    return Missing(f"{kind} {name!r}", where, f"see what is there: retinue list {where}")
+
+
+def parse_remote(text: str) -> Reference:
+    """A reference to a registry; raises BadUsage for stores on disk."""
+    location = parse_location(text)
+    if not isinstance(location, Reference):
+        raise BadUsage(f"{text[:160]!r} is no registry's", "name HOST/REPOSITORY[:TAG|@DIGEST]")
+    return location
