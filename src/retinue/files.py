@@ -162,7 +162,7 @@ class Root:
         self.close()
 
     @contextmanager
-    def _within(self, name: str) -> Generator[tuple[int, str]]:
+    def within(self, name: str) -> Generator[tuple[int, str]]:
         """The open folder that holds `name`, and its last component."""
         folders, last = split(name)
         base = folder = self._held.get(folders[0], self._fd) if folders else self._fd
@@ -187,7 +187,7 @@ class Root:
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
         """Open a file, never through a symbolic link. The caller closes the descriptor."""
-        with self._within(name) as (folder, last):
+        with self.within(name) as (folder, last):
             try:
                 return self.calls.open(
                     last, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY, mode, folder
@@ -200,7 +200,7 @@ class Root:
     def status(self, name: str) -> os.stat_result | None:
         """What `lstat` says; None when there is nothing of that name."""
         try:
-            with self._within(name) as (folder, last):
+            with self.within(name) as (folder, last):
                 return os.stat(last, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return None
@@ -232,7 +232,7 @@ class Root:
 
     @contextmanager
     def _folder(self, name: str) -> Generator[int]:
-        with self._within(name) as (outer, last):
+        with self.within(name) as (outer, last):
             fd = self._enter(outer, last, name)
         try:
             yield fd
@@ -241,7 +241,7 @@ class Root:
 
     def make_folder(self, name: str, mode: int = 0o700) -> bool:
         """Make one folder; False when it exists. Not durable before `sync_folder` of its parent."""
-        with self._within(name) as (folder, last):
+        with self.within(name) as (folder, last):
             try:
                 self.calls.make_folder(last, mode, folder)
             except FileExistsError:
@@ -261,19 +261,19 @@ class Root:
 
         Returns what the new name is: whoever may write the folder could have changed the old one.
         """
-        with self._within(source) as (from_folder, old), self._within(target) as (to_folder, new):
+        with self.within(source) as (from_folder, old), self.within(target) as (to_folder, new):
             self.calls.link(old, from_folder, new, to_folder)
             return os.stat(new, dir_fd=to_folder, follow_symlinks=False)
 
     def link_into(self, target: "Root", name: str) -> None:
         """The same name for a file in another folder; raises FileExistsError, OSError (EXDEV)."""
-        with self._within(name) as (here, old), target._within(name) as (there, new):  # noqa: SLF001
+        with self.within(name) as (here, old), target.within(name) as (there, new):
             self.calls.link(old, here, new, there)
 
     def unlink(self, name: str) -> bool:
         """Remove a name; False when there is none."""
         try:
-            with self._within(name) as (folder, last):
+            with self.within(name) as (folder, last):
                 self.calls.unlink(last, folder)
         except FileNotFoundError:
             return False
@@ -281,7 +281,7 @@ class Root:
 
     def write_atomically(self, name: str, data: Bytes, mode: int = 0o600) -> None:
         """Replace or make a file: whoever reads, or loses power, has all of the old or the new."""
-        with self._within(name) as (folder, last):
+        with self.within(name) as (folder, last):
             passing = f".{secrets.token_hex(8)}.tmp"
             try:
                 self._write_new(folder, passing, data, mode)

@@ -27,15 +27,19 @@ class Incoming:
     """One writer's view of a session. Every method holds the lock: a cancelled caller's call may
     still be running when the next one comes."""
 
-    def __init__(self, root: Root, session: str, algorithm: str, *, durable: bool) -> None:
+    def __init__(
+        self, root: Root, session: str, algorithm: str, size: int | None, *, durable: bool
+    ) -> None:
         self.session = session
         self.algorithm = algorithm
-        self.hash: Hash | None = None
+        self.hash: Hash | None = digests.hasher(algorithm)
+        self._size = size
         self._root = root
         self._name = places.upload_name(session)
         self._durable = durable
         self._lock = threading.Lock()
         self._fd: int | None = None
+        self._inode = 0
         self._writer: Writer | None = None
         self._kept: tuple[Digest, Kept] | None = None
         self._failed: str | None = None
@@ -43,42 +47,40 @@ class Incoming:
 
     # -- opening
 
-    def begin(self, size: int | None) -> None:
+    def _begin(self) -> Writer:
         """Start with no bytes, whatever there was."""
-        self.hash = digests.hasher(self.algorithm)
-        with self._lock:
-            status = self._root.status(self._name)
-            if status is not None and status.st_nlink > 1:
-                self._root.unlink(self._name)  # a copy by now: never written to again
-            self._open(os.O_CREAT, 0, size)
+        status = self._root.status(self._name)
+        if status is not None and status.st_nlink > 1:
+            self._root.unlink(self._name)  # a copy by now: never written to again
+        return self._open(os.O_CREAT, 0)
 
-    def resume(self, offset: int, size: int | None) -> None:
+    def resume(self, offset: int) -> None:
         """Go on at `offset`; raises UploadLost when fewer bytes are there."""
         with self._lock:
+            self.hash = None
             status = self._root.status(self._name)
             if status is None or status.st_nlink > 1:
                 self._find_copy(offset)
             elif status.st_size < offset:
                 raise UploadLost(self.session, offset, status.st_size)
             else:
-                self._open(0, offset, size)
+                self._open(0, offset)
 
-    def _open(self, flags: int, offset: int, size: int | None) -> None:
-        if self.closed:  # by a caller who gave up before this began
-            raise UploadBusy(self.session)
+    def _open(self, flags: int, offset: int) -> Writer:
         calls = self._root.calls
         fd = self._root.open(self._name, os.O_RDWR | flags)
         try:
-            self._claim(fd)
-            if os.fstat(fd).st_size != offset:
+            status = self._claim(fd)
+            if status.st_size != offset:
                 calls.truncate(fd, offset)
         except BaseException:
             calls.close(fd)
             raise
-        self._fd = fd
-        self._writer = Writer(calls, fd, offset, size=size)
+        self._fd, self._inode = fd, status.st_ino
+        self._writer = Writer(calls, fd, offset, size=self._size)
+        return self._writer
 
-    def _claim(self, fd: int) -> None:
+    def _claim(self, fd: int) -> os.stat_result:
         try:
             self._root.calls.lock(fd)
         except BlockingIOError as error:
@@ -87,6 +89,7 @@ class Incoming:
         opened, named = os.fstat(fd), self._root.status(self._name)
         if opened.st_nlink != 1 or named is None or named.st_ino != opened.st_ino:
             raise UploadBusy(self.session)
+        return opened
 
     def _find_copy(self, offset: int) -> None:
         """The session was kept already, and whoever did it did not live to say so."""
@@ -122,9 +125,11 @@ class Incoming:
     def _usable(self) -> Writer:
         if self._failed is not None:
             raise StorageFailed(f"write upload {self.session}", self._failed)
-        if self._writer is None:
-            raise UploadLost(self.session, 0, None)
-        return self._writer
+        if self._kept is not None:
+            raise UploadLost(self.session, self._kept[1].size, None)
+        if self.closed:
+            raise StorageFailed(f"write upload {self.session}", "it is closed; resume the upload")
+        return self._writer or self._begin()
 
     def fail(self, reason: str) -> None:
         """Nothing more may be written: the caller no longer knows how far it came."""
@@ -189,22 +194,17 @@ class Incoming:
         location = places.fresh(digest, self.session)
         name = places.blob_name(location)
         try:
-            self._root.link(self._name, name)
+            linked = self._root.link(self._name, name)
         except FileNotFoundError as error:
             raise UploadLost(self.session, size, None) from error
-        self._check_same(name, size)
+        if linked.st_ino != self._inode:
+            # The session was discarded and begun anew while this file was open.
+            self._root.unlink(name)
+            raise UploadLost(self.session, size, None)
         if self._durable:
             self._sync_place(name, places.folder_of(location))
         self._root.unlink(self._name)
         return Kept(location, size)
-
-    def _check_same(self, name: str, size: int) -> None:
-        """The session's name may have been dropped and made anew while this file was open."""
-        assert self._fd is not None
-        linked = self._root.status(name)
-        if linked is None or linked.st_ino != os.fstat(self._fd).st_ino:
-            self._root.unlink(name)
-            raise UploadLost(self.session, size, None)
 
     def _sync_place(self, name: str, folder: str) -> None:
         try:
