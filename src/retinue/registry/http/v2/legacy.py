@@ -115,7 +115,7 @@ def _next(request: Request, wanted: Wanted, page: Page, kind: str, after: str) -
     if after == "nextToken":
         params["digest"] = wanted.subject
     query = urlencode({key: value for key, value in params.items() if value is not None})
-    return f"{quote(request.path)}?{query}"
+    return quote(request.path, safe="/:") + "?" + query
 
 
 async def _whole(
