@@ -90,7 +90,9 @@ class Config:
         return Helper(name, self._environ)
 
     def _table(self, name: str) -> dict[str, Any]:
-        table = self._document.get(name) or {}
+        table = self._document.get(name)
+        if table is None:
+            return {}
         if not isinstance(table, dict):
             raise CredentialsUnreadable(str(self.path), f"`{name}` must be an object")
         return table
