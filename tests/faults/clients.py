@@ -42,7 +42,7 @@ class Promises:
             return self.repositories.setdefault(name, Repository())
 
 
-class DiedError(Exception):
+class Died(Exception):
     """The registry went away, or could not take more."""
 
 
@@ -63,7 +63,7 @@ class Client:
         while not ended.is_set():
             try:
                 self.random.choice(steps)(large)
-            except DiedError:
+            except Died:
                 if not large:
                     return
                 self.connection.close()
@@ -79,9 +79,9 @@ class Client:
             reply.read()
         except (OSError, http.client.HTTPException) as problem:
             self.connection.close()
-            raise DiedError from problem
+            raise Died from problem
         if reply.status >= 500:
-            raise DiedError
+            raise Died
         return reply.status, {k.lower(): v for k, v in reply.getheaders()}
 
     def blob(self, body: bytes) -> dict[str, object]:

@@ -26,11 +26,11 @@ STEPS = 10_000
 """Most steps of two changes together."""
 
 
-class Blocked(Exception):  # noqa: N818
+class Blocked(Exception):
     """The other transaction holds what this one needs."""
 
 
-class Conflict(Exception):  # noqa: N818
+class Conflict(Exception):
     """The database undid this transaction in favour of the other: it begins again."""
 
 

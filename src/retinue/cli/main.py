@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from retinue import __version__
 from retinue.cli.output import note, say
@@ -13,9 +12,8 @@ if TYPE_CHECKING:
     from retinue.cli.options import Parser
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """`module` has `arguments(parser)` and `run(args) -> int`."""
+class Verb(NamedTuple):
+    """`module` has `arguments(parser)` and `run(args) -> int`. No dataclass: that costs 15 ms."""
 
     group: str
     module: str

@@ -13,7 +13,6 @@ from retinue import __version__
 from retinue.cli.problems import BadUsage, Missing
 from retinue.client.client import Client
 from retinue.client.credentials.files import lookup
-from retinue.client.docker_archive import DockerArchiveSource
 from retinue.client.layout import LayoutSource
 from retinue.client.layout_folder import LayoutFolder, open_layout
 from retinue.client.remote import Remote
@@ -76,8 +75,6 @@ async def name_in(store: Source, location: Location) -> str:
 
 def _roots(store: Source) -> Sequence[str]:
     """What a store on disk holds that is no paper."""
-    if isinstance(store, DockerArchiveSource):
-        return store.roots()
     if isinstance(store, LayoutSource):
         return list(
             dict.fromkeys(e.digest for e in store.entries() if not _is_paper(store, e.digest))

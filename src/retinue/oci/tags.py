@@ -89,5 +89,4 @@ def agrees(link: Link, paper: Manifest) -> bool:
     return any(
         own.rel is Rel.SUBJECT and (own.source, own.target) == (link.source, link.target)
         for own in paper.links
-        if own.stated_by == paper.digest
     )

@@ -82,6 +82,7 @@ class Reads:
                 answers = await _pipelined(connection, reads)
             except psycopg.Error as error:
                 if lost(connection, error):
+                    await connection.close()
                     raise
                 await _each(connection, reads)  # one undid the whole pipeline: find out which
                 return
@@ -105,6 +106,7 @@ async def _each(connection: Connection, reads: Sequence[Read]) -> None:
             [rows] = await _pipelined(connection, [read])
         except psycopg.Error as error:
             if lost(connection, error):
+                await connection.close()
                 raise
             read.fail(unavailable(error))
         else:

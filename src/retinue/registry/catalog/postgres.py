@@ -40,7 +40,7 @@ _MIGRATING = 0x52_65_74_69_6E_75_65
 """The advisory lock of migrations; those of repositories are their ids, far below."""
 
 
-class _Lost(Exception):  # noqa: N818
+class _Lost(Exception):
     """The connection went before `commit` was sent: nothing was kept."""
 
 
@@ -153,6 +153,7 @@ async def _run(connection: Connection, change: Change[T]) -> T:
         result = await _drive(connection, change)
     except Exception as error:
         if isinstance(error, psycopg.Error) and lost(connection, error):
+            await connection.close()
             raise _Lost(str(error)) from error
         await _roll_back(connection)
         raise
