@@ -23,7 +23,7 @@ from retinue.registry.upkeep.scrub import Pace, ScrubReport, scrub_once
 from world import DAY, NAME, PAPERS, TRASH, World, statement
 
 LINKS = statement(
-    "select source, kind, target, witness, way, size from link order by source, kind, target"
+    "select source, kind, target, witness, way, size from link order by source, kind, target, witness"
 )
 QUARANTINED = statement("select digest from object where quarantined is not null")
 SCRUBBED = statement("select scrubbed from object where location is not null order by id")
@@ -96,9 +96,9 @@ async def test_after_collection_all_is_clean_too(world: World) -> None:
         "update paper set listed = 0",
         "update paper set ways = 16",
         "update link set way = 5 where kind = 3",
-        "insert into link (repository, source, kind, target, witness, way, size)"
-        " select repository, source, 2, target, source, 1, 7 from link where kind = 3"
-        " and witness = source",
+        """insert into link (repository, source, kind, target, witness, way, size)
+        select repository, source, 2, target, source, 1, 7 from link where kind = 3
+        and witness = source""",
     ],
 )
 async def test_links_and_lists_are_rebuilt_from_the_bytes(world: World, harm: str) -> None:
