@@ -1,0 +1,316 @@
+"""The edge: who is asked for what, and what an error looks like from outside."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retinue.registry.access.gate import Gate
+from retinue.registry.access.principal import ANONYMOUS, Principal
+from retinue.registry.access.rules import Action, Rules, parse_rule
+from retinue.registry.config import Config
+from retinue.registry.content.cache import ByteCache
+from retinue.registry.content.services import Services
+from retinue.registry.http.entry import Entry
+from retinue.registry.http.exchange import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    MalformedQuery,
+    Request,
+    Response,
+)
+from retinue.registry.http.write import write
+
+Handler = Callable[[Services, Request, str, str], Awaitable[Response]]
+
+
+class Door(Gate):
+    """Users are who they say; rules decide."""
+
+    def __init__(self, *rules: str) -> None:
+        self._rules = Rules([parse_rule(rule) for rule in rules])
+
+    async def identify(self, authorization: str | None, peer: str) -> Principal:
+        return Principal(authorization) if authorization else ANONYMOUS
+
+
+def services(door: Gate, **options: Any) -> Services:
+    """Handlers of these tests use no store."""
+    unused: Any = None
+    return Services(
+        catalog=unused,
+        blobs=unused,
+        config=Config(data=Path("unused"), **options),
+        clock=lambda: 0,
+        secret=b"",
+        access=door,
+        cache=ByteCache(0),
+        boot="boot",
+    )
+
+
+async def ok(_services: Services, request: Request, name: str, rest: str) -> Response:
+    return Response(200, [(b"location", b"/here")], f"{request.peer} {name} {rest}".encode())
+
+
+async def broken(_services: Services, _request: Request, _name: str, _rest: str) -> Response:
+    raise ZeroDivisionError("secret detail")
+
+
+async def drawn(_services: Services, request: Request, _name: str, _rest: str) -> Response:
+    return Response(200, [], await request.body(10))
+
+
+async def call(
+    entry: Entry,
+    method: str = "GET",
+    path: str = "/v2/a/manifests/v1",
+    headers: Mapping[str, str] | None = None,
+    messages: tuple[dict[str, Any], ...] = (),
+    peer: str = "9.9.9.9",
+) -> tuple[int, dict[str, str], bytes]:
+    sent: list[dict[str, Any]] = []
+    waiting = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        return next(waiting)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(k.encode(), v.encode()) for k, v in (headers or {}).items()],
+        "client": (peer, 1),
+        "scheme": "http",
+    }
+    await entry(scope, receive, send)
+    found = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+    return sent[0]["status"], found, sent[1]["body"]
+
+
+def entry(handler: Handler = ok, *rules: str, **options: Any) -> Entry:
+    door = Door(*(rules or ("anonymous write *",)))
+    table = {
+        "manifests": {
+            "GET": (handler, Action.PULL),
+            "HEAD": (handler, Action.PULL),
+            "PUT": (handler, Action.PUSH),
+        },
+        "referrers": {"GET": (handler, Action.PULL)},
+    }
+    return Entry(services(door, **options), table)
+
+
+# ---- permission
+
+
+@pytest.mark.parametrize(
+    ("user", "method", "path", "status", "code"),
+    [
+        (None, "GET", "/v2/a/manifests/v1", 401, "UNAUTHORIZED"),
+        (None, "PUT", "/v2/pub/manifests/v1", 401, "UNAUTHORIZED"),
+        ("bob", "GET", "/v2/a/manifests/v1", 404, "NAME_UNKNOWN"),
+        ("bob", "PUT", "/v2/a/manifests/v1", 403, "DENIED"),
+        ("bob", "GET", "/v2/a/referrers/x", 403, "DENIED"),
+        ("alice", "PUT", "/v2/a/manifests/v1", 403, "DENIED"),
+    ],
+)
+async def test_what_is_not_allowed(
+    user: str | None, method: str, path: str, status: int, code: str
+) -> None:
+    edge = entry(ok, "alice read a", "anonymous read pub")
+    headers = {"authorization": user} if user else {}
+    found, _, body = await call(edge, method, path, headers)
+    assert (found, json.loads(body)["errors"][0]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(("user", "path"), [("alice", "a"), (None, "pub"), ("bob", "pub")])
+async def test_what_is_allowed(user: str | None, path: str) -> None:
+    edge = entry(ok, "alice read a", "anonymous read pub")
+    headers = {"authorization": user} if user else {}
+    status, _, _ = await call(edge, "GET", f"/v2/{path}/manifests/v1", headers)
+    assert status == 200
+
+
+# ---- requests and answers
+
+
+async def test_other_methods_are_told_which_there_are() -> None:
+    status, headers, _ = await call(entry(), "BREW")
+    assert (status, headers["allow"]) == (405, "GET, HEAD, PUT")
+
+
+async def test_other_paths_are_not_found() -> None:
+    status, _, body = await call(entry(), path="/v3/")
+    assert status == 404
+    assert json.loads(body)["errors"][0]["code"] == "UNSUPPORTED"
+
+
+async def test_a_failure_of_ours_is_logged_and_told_by_its_request_id(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status, headers, body = await call(entry(broken))
+    assert status == 500
+    assert b"secret" not in body
+    assert headers["x-request-id"] in body.decode()
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_head_of_an_error_has_no_body() -> None:
+    status, headers, body = await call(entry(broken), "HEAD")
+    assert (status, body) == (500, b"")
+    assert int(headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("a\tb", False)]
+)
+async def test_a_request_id_is_taken_over_if_it_is_plain(given: str, taken: bool) -> None:
+    _, headers, _ = await call(entry(), headers={"x-request-id": given})
+    assert taken == (headers["x-request-id"] == given)
+
+
+async def test_locations_are_relative_unless_a_url_is_configured() -> None:
+    _, relative, _ = await call(entry())
+    _, absolute, _ = await call(entry(external_url="https://r.example/x/"))
+    assert relative["location"] == "/here"
+    assert absolute["location"] == "https://r.example/x/here"
+
+
+async def test_a_notice_is_shown_with_every_answer() -> None:
+    _, headers, _ = await call(entry(notice='moves to "b" soon'))
+    assert headers["warning"] == '299 - "moves to \\"b\\" soon"'
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "seen"),
+    [
+        ("10.0.0.1", "1.2.3.4", "1.2.3.4"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("9.9.9.9", "1.2.3.4", "9.9.9.9"),
+    ],
+)
+async def test_only_named_proxies_are_believed(peer: str, forwarded: str, seen: str) -> None:
+    edge = entry(trusted_proxies=("10.0.0.0/8",))
+    _, _, body = await call(edge, headers={"x-forwarded-for": forwarded}, peer=peer)
+    assert body.decode().split()[0] == seen
+
+
+async def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "retinue.access_log")
+    await call(entry(access_log=True), headers={"authorization": "hush"})
+    (record,) = [each for each in caplog.records if each.name == "retinue.access_log"]
+    assert record.line.fields()["path"] == "/v2/a/manifests/v1"  # type: ignore[attr-defined]
+    assert "hush" in record.line.fields()["user"]  # type: ignore[attr-defined]
+
+
+# ---- bodies
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+GONE = {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "headers", "status"),
+    [
+        ((part(b"12345", more=True), part(b"67890")), {}, 200),
+        ((part(b"12345", more=True), part(b"678901")), {}, 413),
+        ((), {"content-length": "11"}, 413),
+        ((part(b"12345", more=True), GONE), {}, 400),
+        ((GONE,), {}, 400),
+    ],
+)
+async def test_a_body_is_whole_and_bounded_or_refused(
+    messages: tuple[dict[str, Any], ...], headers: dict[str, str], status: int
+) -> None:
+    found, _, _ = await call(entry(drawn), "PUT", headers=headers, messages=messages)
+    assert status == found
+
+
+def request(receive: Any = None, query: bytes = b"") -> Request:
+    return Request("PUT", "/", query, [], receive, ANONYMOUS, "id", "peer", "http", idle=0.01)
+
+
+async def test_a_body_that_stops_coming_is_given_up() -> None:
+    async def never() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(BodyTooSlow):
+        await request(never).body(10)
+
+
+async def test_what_came_before_a_cut_is_never_taken_for_the_whole() -> None:
+    """Storage rule 6."""
+    messages = iter([part(b"123", more=True), GONE])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    with pytest.raises(ClientGone):
+        await request(receive).body(10)
+
+
+async def test_the_announced_length_is_believed_only_to_refuse() -> None:
+    big = Request("PUT", "/", b"", [(b"content-length", b"99")], request, ANONYMOUS, "", "", "")  # type: ignore[arg-type]
+    with pytest.raises(BodyTooLarge):
+        await big.body(10)
+
+
+@pytest.mark.parametrize("query", [b"a=%ff", b"a=%00", b"\xff=1", b"&".join([b"a=1"] * 70)])
+def test_a_query_that_cannot_be_read_is_refused(query: bytes) -> None:
+    with pytest.raises(MalformedQuery):
+        request(query=query).params()
+
+
+def test_query_parameters_keep_their_order() -> None:
+    assert request(query=b"b=2&a=1&b=3&c=").params() == {"b": ["2", "3"], "a": ["1"], "c": [""]}
+
+
+# ---- streams
+
+
+async def test_a_stream_that_nobody_takes_is_given_up_and_closed() -> None:
+    closed = False
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal closed
+        try:
+            yield b"1"
+            yield b"2"
+        finally:
+            closed = True
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("more_body"):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await write(send, Response(206, [], pieces(), length=2), head=False, extra=[], stall=0.01)
+    assert closed
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_answers_without_a_body_have_no_length(status: int) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await write(send, Response(status), head=False, extra=[], stall=1)
+    assert sent[0]["headers"] == []

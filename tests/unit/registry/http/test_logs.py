@@ -1,0 +1,57 @@
+import json
+import logging
+import sys
+
+import pytest
+
+from retinue.registry.access.principal import Principal
+from retinue.registry.http.exchange import Request
+from retinue.registry.http.logs import AccessLine, Human, Machine
+
+
+def record(message: str, **more: object) -> logging.LogRecord:
+    made = logging.LogRecord("retinue.http", logging.ERROR, __file__, 1, message, (), None)
+    made.__dict__.update(more)
+    return made
+
+
+def line() -> AccessLine:
+    async def receive() -> dict[str, object]:
+        return {}
+
+    request = Request(
+        "GET", "/v2/\x1b[2J", b"token=hush", [(b"authorization", b"hush")], receive,
+        Principal("alice"), "id-1", "1.2.3.4", "http",
+    )  # fmt: skip
+    return AccessLine(request, 200)
+
+
+def test_machines_get_one_object_per_line_with_the_request_id() -> None:
+    text = Machine().format(record("two\nlines", request="id-1"))
+    assert "\n" not in text
+    found = json.loads(text)
+    assert (found["message"], found["request"], found["level"]) == ("two\nlines", "id-1", "error")
+
+
+def test_a_traceback_is_part_of_the_line() -> None:
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        made = record("failed", exc_info=sys.exc_info())
+    assert "ZeroDivisionError" in json.loads(Machine().format(made))["traceback"]
+    assert "ZeroDivisionError" in Human().format(made)
+
+
+@pytest.mark.parametrize("form", [Human(), Machine()])
+def test_requests_are_told_without_query_or_headers_or_control_characters(
+    form: logging.Formatter,
+) -> None:
+    text = form.format(record("", line=line()))
+    assert "hush" not in text
+    assert "\x1b" not in text
+    for word in ("GET", "alice", "200", "id-1", "1.2.3.4"):
+        assert word in text
+
+
+def test_what_others_send_cannot_steer_a_terminal() -> None:
+    assert "\x1b" not in Human().format(record("name \x1b[2J\x07"))
