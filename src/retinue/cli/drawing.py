@@ -7,9 +7,12 @@ from typing import Any
 from retinue.cli.gathering import Retinue
 from retinue.cli.kinds import kind_of, part_kind, types_of
 from retinue.cli.render import CYAN, DIM, GREEN, RED, clean, paint, size
+from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.links import Way
 from retinue.oci.manifest import Manifest, Unreadable
+
+USUAL = frozenset({names.OCI_MANIFEST, names.OCI_INDEX})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +85,14 @@ def _node(retinue: Retinue, digest: Digest, subject: Digest | None) -> Node:
 
 
 def _detail(retinue: Retinue, manifest: Manifest) -> str:
-    """The platform that an index states for an image, else an artifact's type."""
+    """The platform that an index states for an image, an artifact's type, else the unusual."""
     for parent in retinue.found.values():
         for child in parent.children if isinstance(parent, Manifest) else ():
             if child.digest == manifest.digest and child.platform is not None:
                 return clean(str(child.platform))
-    artifact = part_kind(manifest) == "artifact"
-    return clean(manifest.artifact_type or "") if artifact else manifest.media_type
+    if part_kind(manifest) == "artifact":
+        return clean(manifest.artifact_type or "")
+    return "" if manifest.media_type in USUAL else manifest.media_type
 
 
 def node_data(

@@ -79,8 +79,8 @@ def _text(manifest: "Manifest") -> str:
         f"  media type     {manifest.media_type}",
         f"  size           {size(len(manifest.raw))}, {size(total)} with its blobs",
     ]
-    if manifest.artifact_type is not None:
-        lines.append(f"  artifact type  {clean(manifest.artifact_type)}")
+    if manifest.config is None or manifest.artifact_type != manifest.config.media_type:
+        lines.append(f"  artifact type  {clean(manifest.artifact_type or 'none')}")
     if manifest.subject is not None:
         lines.append(f"  about          {manifest.subject.digest}")
     for title, items in (("manifests", manifest.children), ("blobs", manifest.blobs)):

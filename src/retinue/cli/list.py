@@ -11,6 +11,7 @@ those, and --all lists them here too.
 import argparse
 
 from retinue.cli import options
+from retinue.cli.output import note
 from retinue.cli.render import clean, emit
 
 
@@ -40,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         tags = asyncio.run(_tags(args))
         emit({"tags": tags}, "\n".join(map(clean, tags)), as_json=args.json)
+        if not tags:
+            note(f"retinue: {clean(args.where)} has no tags, or does not exist")
     return 0
 
 
