@@ -28,11 +28,14 @@ from retinue.registry.http import listening, logs, operations
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Receive, Send
 from retinue.registry.http.table import TABLE
-from retinue.registry.metrics import Shared
+from retinue.registry.metrics import Metrics, Shared
+from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.upkeep import tasks
 from retinue.registry.worker import Task, Worker
 
 CERTIFICATE_SECONDS = 5.0
+SCRUB_TURN = 60.0
 _log = logging.getLogger("retinue.server")
 
 
@@ -52,7 +55,11 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        services = await open_services(self._config, self._shared, self._turn)
+        blobs = FileBlobStore(
+            self._config.data, durable=self._config.durable, threads=self._config.threads
+        )
+        metrics = self._shared.claim(self._turn, _alive)
+        services = await open_services(self._config, blobs, metrics)
         worker = Worker(services, upkeep(self._config), f"{services.boot}:{os.getpid()}")
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
@@ -61,27 +68,32 @@ class Application:
         await receive()
         await worker.stop()
         await services.catalog.close()
+        await blobs.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def open_services(config: Config, shared: Shared, turn: Any) -> Services:
-    """The stores, and all that use cases are given. Raises what opening them does."""
+async def open_services(config: Config, blobs: BlobStore, metrics: Metrics) -> Services:
+    """All that use cases are given. Raises what opening the catalog does."""
     catalog = await open_catalog(config.catalog, durable=config.durable)
     return Services(
         catalog=catalog,
-        blobs=FileBlobStore(config.data, durable=config.durable, threads=config.threads),
+        blobs=blobs,
         config=config,
         clock=_microseconds,
         secret=await meta.secret(catalog),
         access=gate(config, time.monotonic),
         cache=ByteCache(config.cache),
         boot=_boot(),
-        metrics=shared.claim(turn, _alive),
+        metrics=metrics,
     )
 
 
-def upkeep(_config: Config) -> Sequence[Task]:
-    return ()
+def upkeep(config: Config) -> Sequence[Task]:
+    """What one of all processes does in the background."""
+    return (
+        Task("gc", config.gc_interval, tasks.collect),
+        Task("scrub", SCRUB_TURN if config.scrub_interval else 0, tasks.scrub),
+    )
 
 
 def _microseconds() -> int:

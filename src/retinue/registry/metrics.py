@@ -81,12 +81,12 @@ PULLS_LOST = Counter("retinue_pulls_lost_total", "Manifest pulls that could not 
 UPKEEP_RUNS = Counter(
     "retinue_upkeep_runs_total",
     "Runs of background work.",
-    (("task", ("gc", "scrub", "uploads", "trash")), ("result", ("done", "failed"))),
+    (("task", ("gc", "scrub")), ("result", ("done", "failed"))),
 )
 UPKEEP_SECONDS = Counter(
     "retinue_upkeep_seconds_total",
     "Time spent in background work.",
-    (("task", ("gc", "scrub", "uploads", "trash")),),
+    (("task", ("gc", "scrub")),),
     scale=1_000_000,
 )
 

@@ -59,20 +59,24 @@ class Worker:
         self._services = services
         self._tasks = [task for task in tasks if task.every > 0]
         self._owner = owner
+        self._leads = False
         self._running: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._running = [
-            asyncio.create_task(self._flushing()),
-            asyncio.create_task(self._electing()),
-        ]
+        turns = [self._flushing(), self._electing(), *map(self._turns, self._tasks)]
+        self._running = [asyncio.create_task(turn) for turn in turns]
 
     async def stop(self) -> None:
         """End what runs, hand over the upkeep, write down the last pulls."""
         for running in self._running:
             running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await flush(self._services)
+        try:
+            if self._leads:
+                await self._services.catalog.commit(partial(leases.release, LEASE, self._owner))
+            await flush(self._services)
+        except CatalogUnavailable as problem:
+            _log.warning("the last pulls are lost: %s", problem)
 
     async def _flushing(self) -> None:
         while True:
@@ -83,29 +87,27 @@ class Worker:
                 _log.warning("pulls are not written down: %s", problem)
 
     async def _electing(self) -> None:
-        """Whoever has the lease works; a lease only saves work, nothing relies on it."""
-        due = {task.name: time.monotonic() + min(task.every, LEASE_SECONDS) for task in self._tasks}
-        while self._tasks:
-            if await self._elected():
-                await self._work(due)
+        """Whoever has the lease works; it only saves work, nothing relies on it."""
+        while True:
+            try:
+                self._leads = await self._take()
+            except CatalogUnavailable as problem:
+                self._leads = False
+                _log.warning("nobody can be elected for upkeep: %s", problem)
             await asyncio.sleep(LEASE_SECONDS / 3)
 
-    async def _elected(self) -> bool:
+    async def _take(self) -> bool:
         now = self._services.clock()
         until = now + int(LEASE_SECONDS * 1_000_000)
-        try:
-            return await self._services.catalog.commit(
-                lambda: leases.take(LEASE, self._owner, now, until)
-            )
-        except CatalogUnavailable as problem:
-            _log.warning("nobody can be elected for upkeep: %s", problem)
-            return False
+        return await self._services.catalog.commit(
+            partial(leases.take, LEASE, self._owner, now, until)
+        )
 
-    async def _work(self, due: dict[str, float]) -> None:
-        for task in self._tasks:
-            if time.monotonic() >= due[task.name]:
+    async def _turns(self, task: Task) -> None:
+        while True:
+            await asyncio.sleep(task.every)
+            if self._leads:
                 await self._run(task)
-                due[task.name] = time.monotonic() + task.every
 
     async def _run(self, task: Task) -> None:
         """One that fails is reported, and tried again at its next time."""
