@@ -78,6 +78,12 @@ def test_what_is_repeated_is_linked_once_and_described_each_time() -> None:
     assert (len(found.blobs), len(found.links)) == (3, 2)
 
 
+def test_the_first_size_stated_of_a_digest_is_the_link_s() -> None:
+    other = describe(LAYER, names.OCI_LAYER) | {"size": 1}
+    found = image(layers=[describe(LAYER, names.OCI_LAYER), other])
+    assert [each.size for each in found.links] == [len(CONFIG), len(LAYER)]
+
+
 def test_entries_of_an_index_that_are_no_manifests_are_blobs() -> None:
     """BuildKit's cache is an index of layers and a config of its own."""
     layer = describe(LAYER, names.OCI_LAYER_GZIP)

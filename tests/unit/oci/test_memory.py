@@ -291,6 +291,13 @@ async def test_implied_tags_are_no_roots_and_live_with_their_subject() -> None:
     assert store.names == {}
 
 
+async def test_a_list_of_papers_goes_with_its_subject_even_where_untagged_manifests_stay() -> None:
+    listing = index(PAPER)
+    store = await filled(PAPER, listing)
+    await store.put_tag(fallback_tag(IMAGE.digest), listing.digest)
+    assert await collected(store, untagged=False) == set()
+
+
 async def test_an_index_at_the_fallback_tag_of_its_own_part_is_no_root() -> None:
     top = index(IMAGE)
     store = await filled(IMAGE, top)

@@ -103,8 +103,10 @@ def test_settlement_16_a_longer_one_is_not() -> None:
 
 def test_settlement_16_a_circle_ends_even_if_somebody_could_make_one() -> None:
     start = point_at(pointer(image()))
-    with pytest.raises(NoPointerEnd):
-        follow(start, {image().digest: start})
+    again = point_at(pointer(start))
+    with pytest.raises(NoPointerEnd) as caught:
+        follow(start, {image().digest: again, start.digest: start})
+    assert caught.value.chain == (start.digest, image().digest)
 
 
 def test_settlement_16_a_manifest_of_other_or_several_objects_is_an_end() -> None:

@@ -82,7 +82,7 @@ def annotations(holder: Mapping[str, Any], where: str = "") -> Mapping[str, str]
 
 def one_descriptor(holder: Mapping[str, Any], name: str) -> Descriptor | None:
     value = holder.get(name)
-    return None if value is None else descriptor(value, name)
+    return None if value is None else _plain(value) or descriptor(value, name)
 
 
 def descriptors(holder: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:
