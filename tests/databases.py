@@ -7,6 +7,7 @@ that, opened. `postgres_server` is one server per test run, on a socket in a fol
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -89,13 +90,14 @@ class PostgresServer:
                 raise RuntimeError(self._log.read_text())
             time.sleep(0.02)
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """SIGQUIT: at once, for good. SIGINT: connections are dropped, what was committed kept."""
         if self._process is not None:
-            self._process.send_signal(3)  # SIGQUIT: at once
+            self._process.send_signal(how)
             self._process.wait(_START)
 
     def restart(self) -> None:
-        self.stop()
+        self.stop(signal.SIGINT)
         self.start()
 
     def url(self, database: str) -> str:

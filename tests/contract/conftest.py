@@ -1,4 +1,3 @@
-from databases import catalog, database, postgres_server
 from rig import rig
 
-__all__ = ["catalog", "database", "postgres_server", "rig"]
+__all__ = ["rig"]

@@ -212,42 +212,51 @@ class Stepped(Generic[T]):
 
 
 @asynccontextmanager
-async def stepped(
-    database: str, *changes: Callable[[], Change[Any]]
-) -> AsyncIterator[Sequence[Stepped[Any]]]:
-    """Each of `changes` on a connection of its own to the same database."""
-    sessions = [await open_session(database) for _ in changes]
-    all_of_them = [Stepped(*pair) for pair in zip(sessions, changes, strict=True)]
+async def opened(database: str, most: int = 2) -> AsyncIterator[Sequence[Session]]:
+    """Sessions on the same database; one may serve many changes, one after the other."""
+    sessions = [await open_session(database) for _ in range(most)]
     try:
-        yield all_of_them
+        yield sessions
     finally:
-        for one in all_of_them:
-            await one.abandon()
         for session in sessions:
             await session.close()
 
 
+@asynccontextmanager
+async def stepped(
+    database: str, *changes: Callable[[], Change[Any]]
+) -> AsyncIterator[Sequence[Stepped[Any]]]:
+    """Each of `changes` on a connection of its own to the same database."""
+    async with opened(database, len(changes)) as sessions:
+        all_of_them = [Stepped(*pair) for pair in zip(sessions, changes, strict=True)]
+        try:
+            yield all_of_them
+        finally:
+            for one in all_of_them:
+                await one.abandon()
+
+
 async def interleave(
-    database: str,
+    sessions: Sequence[Session],
     first: Callable[[], Change[Any]],
     second: Callable[[], Change[Any]],
     schedule: Iterable[int],
 ) -> tuple[Outcome[Any], Outcome[Any]]:
     """Run both: `schedule` says whose step is next, 0 or 1; at its end, each to its own end.
 
-    Where that one is blocked or has ended, the other steps instead.
+    Where that one is blocked or has ended, the other steps instead. `sessions`: two of `opened`.
     """
-    async with stepped(database, first, second) as both:
-        for turn in schedule:
-            await _step_either(both[turn], both[1 - turn])
-        for _ in range(STEPS):
-            if all(one.done for one in both):
-                break
-            await _step_either(*both)
-        one, other = (each.outcome for each in both)
-        if one is None or other is None:
-            raise Blocked
-        return one, other
+    both = [Stepped(*pair) for pair in zip(sessions, (first, second), strict=True)]
+    for turn in schedule:
+        await _step_either(both[turn], both[1 - turn])
+    for _ in range(STEPS):
+        if all(one.done for one in both):
+            break
+        await _step_either(*both)
+    one, other = (each.outcome for each in both)
+    if one is None or other is None:
+        raise Blocked
+    return one, other
 
 
 async def _step_either(one: Stepped[Any], other: Stepped[Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from model.stepping import Blocked, interleave, schedules, stepped
+from model.stepping import Blocked, interleave, opened, schedules, stepped
 from retinue.errors import RetinueError
 from retinue.registry.catalog import locks
 from retinue.registry.catalog.db import Catalog, Change, Sql
@@ -64,10 +64,11 @@ async def dangling(database: str, catalog: Catalog, *, locked: bool) -> int:
     shared = locks.shared if locked else unlocked
     exclusive = locks.exclusive if locked else unlocked
     found = 0
-    for schedule in schedules(4, 4):
-        await reset(catalog)
-        await interleave(database, attach(shared), collect(exclusive), schedule)
-        found += await dangles(catalog)
+    async with opened(database) as sessions:
+        for schedule in schedules(4, 4):
+            await reset(catalog)
+            await interleave(sessions, attach(shared), collect(exclusive), schedule)
+            found += await dangles(catalog)
     return found
 
 
@@ -141,7 +142,8 @@ async def test_a_deadlock_is_run_again(database: str, catalog: Catalog) -> None:
         yield PUT, ("b", 1)
 
     await catalog.commit(two)
-    one, other = await interleave(database, change("ab"), change("ba"), [0, 1, 0, 1, 0, 1])
+    async with opened(database) as sessions:
+        one, other = await interleave(sessions, change("ab"), change("ba"), [0, 1, 0, 1, 0, 1])
     assert (one.result, other.result) == ("ab", "ba")
 
 
