@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ARG",
         action="append",
         default=[],
-        help="what the image runs; repeated for each argument",
+        help="what the image runs; repeated for each argument, --entrypoint=-x for one with a dash",
     )
     parser.add_argument(
         "--artifact-type", metavar="TYPE", help="type of the artifact that files become"

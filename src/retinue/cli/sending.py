@@ -90,5 +90,5 @@ def report_text(did: str, report: CopyReport, sink: object) -> str:
     manifests = count(len(report.manifests) - len(report.papers), "manifest")
     there = f", {count(len(hows) - sent, 'blob')} already there" if len(hows) > sent else ""
     said = f"{did} {sink}: {manifests}, {count(len(report.papers), 'paper')}; "
-    said += f"sent {count(sent, 'blob')} ({size(report.bytes_sent)}){there}"
+    said += f"transferred {count(sent, 'blob')} ({size(report.bytes_sent)}){there}"
     return "\n".join([said, *dict.fromkeys(report.roots)])
