@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 from retinue.errors import RetinueError
@@ -19,8 +20,8 @@ MAX_DEPTH = 64
 
 _BOM = "\ufeff"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
-_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
-_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
 
 
@@ -95,14 +96,12 @@ def _fold_rune(rune: str) -> str:
 
 
 def _check_depth(data: bytes, max_depth: int) -> None:
-    """Removing the innermost pairs once per level empties what is nested no deeper than that."""
-    rest = _STRING.sub(b"", data).translate(_SQUARE, _BRACKETS)
-    for _ in range(max_depth):
-        if b"[]" not in rest:
-            break
-        rest = rest.replace(b"[]", b"")
-    # What does not pair up is for the parser to report, if it cannot exhaust the stack there.
-    if b"[]" in rest or rest.count(b"[") > max_depth:
+    """Before parsing, so that no document can exhaust the parser's stack.
+
+    Up to where the parser would stop at a bracket that does not fit, it is never deeper than this.
+    """
+    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > max_depth:
         raise InvalidJson(f"nested deeper than the {max_depth} levels allowed")
 
 

@@ -107,7 +107,10 @@ def test_brackets_in_strings_have_no_depth() -> None:
     assert value == loads(json.dumps(value).encode(), max_depth=2)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '["' + '\\"' * 1000, '["' + "[" * 99 + "\\"])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "{" * 100_000, "]" * 9 + "[" * 99, '["' + '\\"' * 1000, '["' + "[" * 99 + "\\"],
+)
 def test_unbalanced_nesting_is_refused_before_it_can_exhaust_the_stack(text: str) -> None:
     with pytest.raises(InvalidJson):
         loads(text.encode(), max_depth=8)
