@@ -24,7 +24,7 @@ from retinue.registry.catalog.opening import migrate_now, open_catalog
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import listening, logs, operations
+from retinue.registry.http import listening, logs, operations, traces
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Receive, Send
 from retinue.registry.http.table import TABLE
@@ -46,7 +46,7 @@ class Application:
         self._config = config
         self._shared = shared
         self._turn = turn
-        self._entry: Entry | None = None
+        self._entry: traces.App | None = None
 
     def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and self._entry is not None:
@@ -64,12 +64,23 @@ class Application:
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
         self._entry = Entry(services, table, secrets.token_hex(4))
+        tracers = self._trace()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await worker.stop()
+        if tracers is not None:
+            tracers.shutdown()
         await services.catalog.close()
         await blobs.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _trace(self) -> Any:
+        """What must be shut down in the end; None unless traces are configured."""
+        if not self._config.traces or self._entry is None:
+            return None
+        tracers = traces.provider(self._config.traces)
+        self._entry = traces.traced(self._entry, tracers)
+        return tracers
 
 
 async def open_services(config: Config, blobs: BlobStore, metrics: Metrics) -> Services:
@@ -176,10 +187,12 @@ def processes(config: Config) -> int:
 def serve(config: Config) -> int:
     """Run the registry until SIGTERM or SIGINT; returns the exit code.
 
-    Raises AddressTaken, AddressUnusable, BadUsers, BadRule, CatalogUnavailable and what else
+    Raises AddressTaken, AddressUnusable, TracingMissing, BadUsers, BadRule, CatalogUnavailable and what else
     opening the catalog may raise, before anything is served.
     """
     logs.set_up(config.log_format, config.log_level)
+    if config.traces:
+        traces.require()
     listening.require_free(config.address)
     os.umask(0o077)
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ NEVER = {
     "retinue.layers": "files and archives of the command line",
     "retinue.registry.config": "before anything is served",
     "retinue.registry.http.listening": "before anything is served",
+    "retinue.registry.http.traces": "before anything is served",
     "retinue.registry.access.rules": "before anything is served",
     "retinue.registry.access.htpasswd": "before anything is served, then logged",
     "retinue.registry.catalog.localdisk": "when the catalog is opened",
