@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
+import apsw
+import psycopg
 import pytest
 
 from databases import PostgresServer
@@ -27,6 +30,9 @@ REPOSITORY = Sql("insert into repository (project, name) values (:project, :name
 OBJECT = Sql("insert into object (digest, size, location) values (:digest, :size, :location)")
 READ_OBJECT = Sql("select digest, size, location from object where digest = :digest")
 UNHOLD = Sql("update hold set until = :until where name = :name")
+
+MIGRATED = Sql("insert into migration (number, sha256) values (:number, :sha256)")
+EDITED = Sql("update migration set sha256 = :sha256 where number = 1")
 
 
 class Refused(RetinueError):
@@ -355,5 +361,17 @@ async def test_an_edited_migration_is_refused(database: str) -> None:
         await open_catalog(database, durable=False)
 
 
-MIGRATED = Sql("insert into migration (number, sha256) values (:number, :sha256)")
-EDITED = Sql("update migration set sha256 = :sha256 where number = 1")
+async def test_a_database_of_somebody_else_is_refused_and_left_alone(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "catalog.db"
+    connection = apsw.Connection(str(path))
+    connection.execute("create table theirs (x)")
+    connection.close()
+    with postgres_server.database("template0") as url:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as server:
+            await server.execute("create table theirs (x int)")
+        for database in (f"sqlite:{path}", url):
+            for _ in range(2):
+                with pytest.raises(migrate.ForeignData, match="theirs"):
+                    await open_catalog(database)

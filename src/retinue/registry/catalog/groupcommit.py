@@ -3,6 +3,7 @@
 import logging
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -96,7 +97,7 @@ def _wake(waiters: Sequence[Waiter]) -> None:
     for waiter in waiters:
         loops.setdefault(waiter.loop, []).append(waiter)
     for loop, group in loops.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits there any more
             loop.call_soon_threadsafe(_tell, group)
 
 
@@ -216,7 +217,10 @@ class GroupCommit:
         self._renew()
 
     def _renew(self) -> None:
-        self._connection.close(force=True)
+        try:
+            self._connection.close(force=True)
+        except apsw.Error as error:
+            log.warning("a failed connection to the catalog did not close: %s", error)
         try:
             self._connection = self._connect()
             self._cursor = self._connection.cursor()

@@ -74,6 +74,17 @@ class MigrationsBroken(RetinueError):
         self.numbers = tuple(numbers)
 
 
+class ForeignData(RetinueError):
+    """The database holds somebody else's tables."""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        super().__init__(
+            f"the database has tables ({', '.join(tables[:5])}) and is no catalog of Retinue's: "
+            "name a new file, or an empty database"
+        )
+        self.tables = tuple(tables)
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file. `least_code` is its line `-- least code: N`, else its own number."""
@@ -116,6 +127,12 @@ def known() -> tuple[Migration, ...]:
 def require_gapless(numbers: Sequence[int]) -> None:
     if list(numbers) != list(range(1, len(numbers) + 1)):
         raise MigrationsBroken(numbers)
+
+
+def require_ours(applied: Sequence[tuple[int, str]], tables: Sequence[str]) -> None:
+    """Raises ForeignData for `tables` (but the ledger) where no migration was applied yet."""
+    if tables and not applied:
+        raise ForeignData(tables)
 
 
 def pending(

@@ -32,6 +32,9 @@ WRITERS = 8
 TRIES = 8
 """How often a change is run that conflicts with others; the pauses between add up to 2.5 s at most."""
 
+_TABLES = """select table_name from information_schema.tables
+where table_schema = current_schema() and table_name <> 'migration'"""
+_PATIENT = "set statement_timeout = 0; set lock_timeout = 0"
 _PAUSE = 0.01
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 _READ_ONLY = "set default_transaction_read_only = on"
@@ -47,7 +50,7 @@ class _Lost(Exception):
 async def upgrade(url: str, entropy: Callable[[int], bytes]) -> Sequence[int]:
     """As `sqlite.upgrade`; the lock is the server's. Raises CatalogUnavailable too."""
     try:
-        connection = await connect(url)
+        connection = await connect(url, session=_PATIENT)
         try:
             async with connection.transaction():
                 await connection.execute("select pg_advisory_xact_lock($1)", (_MIGRATING,))
@@ -75,6 +78,8 @@ async def _state(connection: Connection) -> tuple[Sequence[tuple[int, str]], int
     await connection.execute(migrate.translate(migrate.LEDGER, migrate.POSTGRES).encode())
     cursor = await connection.execute("select number, sha256 from migration order by number")
     applied = [(int(number), str(digest)) for number, digest in await cursor.fetchall()]
+    cursor = await connection.execute(_TABLES)
+    migrate.require_ours(applied, [str(name) for (name,) in await cursor.fetchall()])
     if not applied:
         return [], 0
     cursor = await connection.execute(meta.READ.postgres.encode(), ("min_code",))

@@ -33,6 +33,7 @@ _WAIT_READ = 2_000
 _WAIT_WRITE = 20_000
 """Milliseconds that SQLite waits for a lock of somebody else's."""
 
+_TABLES = "select name from sqlite_schema where type = 'table' and name <> 'migration'"
 _CACHE_KIB = 16_384
 _WAL_BYTES = 64 << 20
 
@@ -142,11 +143,14 @@ def _apply(connection: apsw.Connection, entropy: Callable[[int], bytes]) -> Sequ
 
 def _state(connection: apsw.Connection) -> tuple[Sequence[tuple[int, str]], int]:
     connection.execute(migrate.translate(migrate.LEDGER, migrate.SQLITE))
-    applied = connection.execute("select number, sha256 from migration order by number").fetchall()
+    rows = connection.execute("select number, sha256 from migration order by number").fetchall()
+    applied = [(int(str(number)), str(digest)) for number, digest in rows]
+    tables = connection.execute(_TABLES).fetchall()
+    migrate.require_ours(applied, [str(name) for (name,) in tables])
     if not applied:
         return [], 0
     least = connection.execute(meta.READ.sqlite, ("min_code",)).fetchall()
-    return [(int(str(number)), str(digest)) for number, digest in applied], int(str(least[0][0]))
+    return applied, int(str(least[0][0]))
 
 
 class SqliteCatalog:
