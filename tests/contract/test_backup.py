@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from builders import CONFIG, LAYER, artifact, image
-from databases import PostgresServer
+from databases import PostgresServer  # noqa: TC001
 from retinue.oci import names
 from retinue.registry.catalog import meta, snapshot, trash
 from retinue.registry.catalog.db import Catalog
