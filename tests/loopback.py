@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,16 +92,11 @@ class Registry:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        try:
-            while call := await _receive(reader):
-                reply = self.answer(call)
-                if not _send(writer, call, reply):
-                    break
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
-        finally:
-            writer.close()
+        while call := await _receive(reader):
+            reply = self.answer(call)
+            if not _send(writer, call, reply):
+                return
+            await writer.drain()
 
     def answer(self, call: Call) -> Reply:
         self.calls.append(call)
@@ -343,30 +338,45 @@ def _send(writer: asyncio.StreamWriter, call: Call, reply: Reply) -> bool:
     return reply.cut is None
 
 
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def serving(switches: Switches | None = None) -> AsyncIterator[Registry]:
-    """A registry at `host` for as long as the block lasts."""
-    registry = Registry(switches)
-    tasks: set[asyncio.Task[Any]] = set()
+async def listening(handler: Handler) -> AsyncIterator[str]:
+    """`host:port` of a server whose connections are all gone when the block has ended."""
+    running: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        await registry.serve(reader, writer)
+            running[task] = writer
+        try:
+            await handler(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 26)
-    port = server.sockets[0].getsockname()[1]
-    registry.host = f"127.0.0.1:{port}"
     try:
-        yield registry
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in running.values():
+            writer.close()
+        await asyncio.gather(*running)
+        closing = (writer.wait_closed() for writer in running.values())
+        await asyncio.gather(*closing, return_exceptions=True)
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def serving(switches: Switches | None = None) -> AsyncIterator[Registry]:
+    """A registry at `host` for as long as the block lasts."""
+    registry = Registry(switches)
+    async with listening(registry.serve) as host:
+        registry.host = host
+        yield registry
 
 
 async def at_once(_: float) -> None:

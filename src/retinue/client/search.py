@@ -3,7 +3,6 @@
 What BuildKit states inside of an index is read with the index; it needs no search.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from urllib.parse import urljoin
 from retinue import strictjson
 from retinue.client.errors import ClientError, ProtocolViolation, Refused, Unauthorized
 from retinue.client.session import Session
-from retinue.client.transfer import together
+from retinue.client.transfer import group, together
 from retinue.client.transport import Answer
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -65,9 +64,9 @@ class Searcher:
 
     async def search(self, subjects: Collection[Digest]) -> Mapping[Digest, Search]:
         """What is attached to each; what could not be looked at is named, never left out."""
-        async with asyncio.TaskGroup() as group:
-            listing = group.create_task(self._implied_tags())
-            asking = [group.create_task(self._listed(subject)) for subject in subjects]
+        async with group() as tasks:
+            listing = tasks.create_task(self._implied_tags())
+            asking = [tasks.create_task(self._listed(subject)) for subject in subjects]
         answers = [task.result() for task in asking]
         found = await together(
             self._search(subject, answer, listing.result())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
@@ -59,13 +60,20 @@ def silent(_: Event) -> None:
     """The progress that nobody watches."""
 
 
-async def together(tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results in order. The first failure stops the others and is raised by itself."""
+@asynccontextmanager
+async def group() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks that end together. The first failure stops the others and is raised by itself."""
     try:
-        async with asyncio.TaskGroup() as group:
-            running = [group.create_task(task) for task in tasks]
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
     except BaseExceptionGroup as failures:
         raise _first(failures) from None
+
+
+async def together(tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order, or the first failure."""
+    async with group() as started:
+        running = [started.create_task(task) for task in tasks]
     return [task.result() for task in running]
 
 

@@ -148,13 +148,15 @@ class Transport:
     async def request(self, request: Request, *, limit: int) -> Answer:
         """Exchange and read the answer whole, at most `limit` bytes of it; repeats if it breaks."""
         for attempt in range(self.settings.attempts):
+            response = await self._follow(request)
             try:
-                async with self.exchange(request) as response:
-                    body = await response.read(limit)
-                    return Answer(response.status, response.headers, body, response.url)
+                body = await response.read(limit)
+                return Answer(response.status, response.headers, body, response.url)
             except Broken:
                 if not request.repeatable or attempt + 1 == self.settings.attempts:
                     raise
+            finally:
+                response.close()
             await self.sleep(retry.backoff(attempt, self.random()))
         raise AssertionError(self.settings.attempts)
 
