@@ -204,10 +204,12 @@ def _missing(
 
 
 def _check_whole(walk: Walk, links: Iterable[Link], blind: Mapping[str, str]) -> None:
+    """What is no paper comes first: without it there is nothing to lose papers of."""
     bad = dict.fromkeys(walk.absent, "is not there") | dict(walk.unreadable)
-    said = {link.source for link in links if link.rel is Rel.SUBJECT}
-    lost = {f"paper {digest}": why for digest, why in bad.items() if digest in said}
+    papers = {link.source for link in links if link.rel is Rel.SUBJECT}
+    parts = {digest: why for digest, why in bad.items() if digest not in papers}
+    if parts:
+        raise NotWhole(parts)
+    lost = {f"paper {digest}": why for digest, why in bad.items()}
     if blind or lost:
         raise PapersUnseen({**lost, **blind})
-    if bad:
-        raise NotWhole(bad)
