@@ -84,8 +84,8 @@ def delete_manifests(
 def _drop(
     repository: int, gone: Sequence[Digest], spare: Collection[Digest], terms: Terms, now: int
 ) -> Change[None]:
-    yield from tags.drop_of(repository, gone)
-    stated = yield from links.drop_witnesses(repository, gone)
+    names = yield from tags.drop_of(repository, gone)
+    stated = yield from links.drop_witnesses(repository, [*gone, *names])
     stated += yield from collect.drop_sources(repository, gone)
     left = yield from links.to(repository, gone)
     yield from manifests.drop(repository, gone)
