@@ -35,6 +35,8 @@ class Repository:
 class Promises:
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
+        self.failed = 0
+        """Requests that the registry answered with a failure of its own."""
         self.lock = threading.Lock()
 
     def of(self, name: str) -> Repository:
@@ -52,6 +54,7 @@ class Client:
     ) -> None:
         self.port = port
         self.name = name
+        self.promises = promises
         self.known = promises.of(name)
         self.random = random.Random(seed)
         self.round = round_number
@@ -81,6 +84,7 @@ class Client:
             self.connection.close()
             raise Died from problem
         if reply.status >= 500:
+            self.promises.failed += 1
             raise Died
         return reply.status, {k.lower(): v for k, v in reply.getheaders()}
 
