@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from retinue.cli.output import note
+from retinue.cli.render import clean
 from retinue.errors import RetinueError
 
 DONE = 0
@@ -26,7 +27,7 @@ MEANINGS: Mapping[int, str] = {
     DENIED: "credentials are missing or wrong, or this account may not do it",
     UNREACHABLE: "the registry or the database cannot be reached, is too busy, or failed; repeating may help",
     WRONG_CONTENT: "bytes are not what they should be: a digest, a manifest or an archive is wrong",
-    BLIND: "could not look everywhere: nothing was found, but that does not mean that there is none",
+    BLIND: "could not look everywhere: what was not found may exist all the same",
     CONFLICT: "somebody else changed it meanwhile, or something still needs it",
     UNSUPPORTED: "the other side, the format or this installation has no way to do it",
     LOCAL: "a file, folder or port of this machine cannot be used",
@@ -34,6 +35,16 @@ MEANINGS: Mapping[int, str] = {
 }
 
 CODES: Mapping[str, int] = {
+    "retinue.cli.problems.BadUsage": USAGE,
+    "retinue.cli.problems.Declined": FAILED,
+    "retinue.cli.problems.Missing": MISSING,
+    "retinue.cli.problems.Occupied": LOCAL,
+    "retinue.client.closure.CopyError": FAILED,
+    "retinue.client.closure.NotWhole": MISSING,
+    "retinue.client.closure.PapersStay": UNSUPPORTED,
+    "retinue.client.closure.PapersUnseen": BLIND,
+    "retinue.client.closure.PlatformUnknown": MISSING,
+    "retinue.client.closure.ReferenceUnknown": MISSING,
     "retinue.client.connection.Broken": UNREACHABLE,
     "retinue.client.connection.LengthMismatch": WRONG_CONTENT,
     "retinue.client.credentials.credential.CredentialsUnreadable": LOCAL,
@@ -49,13 +60,13 @@ CODES: Mapping[str, int] = {
     "retinue.client.errors.Unauthorized": DENIED,
     "retinue.client.errors.Unreachable": UNREACHABLE,
     "retinue.client.errors.Unsupported": UNSUPPORTED,
+    "retinue.client.fallback.FallbackRace": CONFLICT,
+    "retinue.client.fallback.NoFallback": CONFLICT,
     "retinue.client.http1.MalformedAnswer": WRONG_CONTENT,
     "retinue.client.http1.UnsendableRequest": USAGE,
-    "retinue.cli.problems.BadUsage": USAGE,
-    "retinue.cli.problems.Declined": FAILED,
-    "retinue.cli.problems.Missing": MISSING,
-    "retinue.cli.problems.Occupied": LOCAL,
+    "retinue.client.layout.LayoutError": LOCAL,
     "retinue.files.UnsafePath": LOCAL,
+    "retinue.layers.tar.NoLayerFile": LOCAL,
     "retinue.oci.convert.NotExportable": UNSUPPORTED,
     "retinue.oci.digest.InvalidDigest": USAGE,
     "retinue.oci.manifest.Unreadable": WRONG_CONTENT,
@@ -75,6 +86,7 @@ CODES: Mapping[str, int] = {
     "retinue.registry.catalog.db.ConstraintViolated": FAILED,
     "retinue.registry.catalog.localdisk.NetworkFilesystem": LOCAL,
     "retinue.registry.catalog.meta.MetaMissing": WRONG_CONTENT,
+    "retinue.registry.catalog.migrate.ForeignData": LOCAL,
     "retinue.registry.catalog.migrate.MigrationEdited": WRONG_CONTENT,
     "retinue.registry.catalog.migrate.MigrationsBroken": FAILED,
     "retinue.registry.catalog.migrate.SchemaTooNew": UNSUPPORTED,
@@ -86,9 +98,17 @@ CODES: Mapping[str, int] = {
     "retinue.registry.config.UnreadableFile": LOCAL,
     "retinue.registry.http.listening.AddressTaken": LOCAL,
     "retinue.registry.http.listening.AddressUnusable": LOCAL,
+    "retinue.registry.http.traces.TracingMissing": UNSUPPORTED,
+    "retinue.registry.storage.blobstore.CopyLost": WRONG_CONTENT,
     "retinue.registry.storage.blobstore.StorageFailed": LOCAL,
+    "retinue.registry.storage.blobstore.UploadBusy": CONFLICT,
     "retinue.registry.storage.blobstore.UploadLost": MISSING,
     "retinue.registry.storage.places.InvalidPlace": WRONG_CONTENT,
+    "retinue.registry.upkeep.backup.CopyDamaged": WRONG_CONTENT,
+    "retinue.registry.upkeep.backup.HoldLost": CONFLICT,
+    "retinue.registry.upkeep.backup.TargetNotEmpty": LOCAL,
+    "retinue.registry.upkeep.restore.NoBackup": LOCAL,
+    "retinue.registry.upkeep.restore.OtherDatabase": USAGE,
     "retinue.strictjson.InvalidJson": WRONG_CONTENT,
     "retinue.wire.challenge.MalformedChallenge": WRONG_CONTENT,
     "retinue.wire.paging.InvalidPage": WRONG_CONTENT,
@@ -134,4 +154,4 @@ def _text(problem: BaseException) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{problem.filename}: " if problem.filename else ""
         return f"{where}{problem.strerror.lower()}"
-    return " ".join(str(problem).split())
+    return clean(" ".join(str(problem).split()))
