@@ -1,12 +1,14 @@
 """Which proxy leads to a host, by the usual environment variables."""
 
-import ipaddress
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from retinue.client.errors import Unsupported
+
+_LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,8 @@ def _authorization(user: str | None, password: str | None) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Whether this names the machine itself: `localhost`, 127.0.0.0/8, ::1."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _address(host)
-    return address is not None and address.is_loopback
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    if not host.replace(".", "").isdigit() and ":" not in host:
-        return None
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:  # a name of digits and dots
-        return None
+    named = host == "localhost" or host.endswith(".localhost")
+    return named or host == "::1" or _LOOPBACK.fullmatch(host) is not None
 
 
 def _excluded(host: str, port: int, no_proxy: str | None) -> bool:
@@ -79,11 +70,17 @@ def _matches(host: str, port: int, entry: str) -> bool:
     name, colon, wanted = entry.rpartition(":")
     if colon and wanted.isdigit() and name.count(":") == 0:
         return int(wanted) == port and _matches(host, port, name)
-    address = _address(host)
-    if address is not None and "/" in entry:
-        try:
-            return address in ipaddress.ip_network(entry, strict=False)
-        except ValueError:  # no network: matches nothing
-            return False
+    if "/" in entry:
+        return _inside(host, entry)
     suffix = entry.lower().removeprefix("*").removeprefix(".")
     return not suffix or host == suffix or host.endswith(f".{suffix}")
+
+
+def _inside(host: str, network: str) -> bool:
+    """Whether the host is an address in the network; a name, or what is none, is not."""
+    import ipaddress  # only who excludes networks pays for it
+
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:  # a name, or no network: no match
+        return False

@@ -72,7 +72,7 @@ class Session:
     ) -> Answer:
         """A whole answer, whatever its status. `target` is a path, or the URL of a Location."""
         scopes = self._scopes(actions, also)
-        request = Request(method, urljoin(self._base, target), headers or {}, body, repeat=repeat)
+        request = Request(method, self._url(target), headers or {}, body, repeat=repeat)
         authorised, sent = await self._authorised(request, scopes)
         answer = await self.transport.request(authorised, limit=limit)
         if answer.status != 401:
@@ -94,7 +94,7 @@ class Session:
     ) -> AsyncIterator[Response]:
         """An answer whose body is still to be read. A body of chunks is sent once, never again."""
         scopes = self._scopes(actions, ())
-        request = Request(method, urljoin(self._base, target), headers or {}, body, length)
+        request = Request(method, self._url(target), headers or {}, body, length)
         authorised, sent = await self._authorised(request, scopes)
         async with self.transport.exchange(authorised) as response:
             if response.status != 401 or body is not None:
@@ -119,8 +119,15 @@ class Session:
 
     def same_host(self, url: str) -> bool:
         """Whether a URL that the registry named stays with it."""
+        if url.startswith(f"{self._base}/"):
+            return True
         ours, theirs = urlsplit(self._base), urlsplit(urljoin(self._base, url))
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+    def _url(self, target: str) -> str:
+        """A path of ours, as nearly all are, needs no parsing."""
+        ours = target.startswith("/v2/")
+        return self._base + target if ours else urljoin(self._base, target)
 
     def _scopes(self, actions: frozenset[str], also: Sequence[Scope]) -> tuple[Scope, ...]:
         own = (Scope(self.repository, actions),) if self.repository else ()
