@@ -5,11 +5,11 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from retinue.oci.manifest import Manifest, Unreadable
 from retinue.oci.memory import MemoryStore
 from retinue.oci.stores import BlobMissing, ContentMissing, DigestMismatch, Source, TagMoved
 from retinue.oci.tags import cosign_tag
+from serving import Serving, free_port
 
 ABSENT = digests.of(b"nobody has this")
 
@@ -67,7 +68,7 @@ def running(folder: Path) -> Iterator[str]:
     program = _program("olareg")
     if program is None:
         pytest.skip("olareg is not installed (scripts/interop installs it)")
-    port = str(_free_port())
+    port = str(free_port())
     command = [program, "serve", "--port", port, "--addr", "127.0.0.1", "--store-type", "mem"]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         try:
@@ -90,13 +91,6 @@ def _program(name: str) -> str | None:
     return shutil.which(name, path=f"{kept / 'bin'}:{os.environ['PATH']}")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 Opener = Callable[[Path], AbstractAsyncContextManager[Store]]
 STORES: dict[str, Opener] = {
     "memory": memory,
@@ -110,6 +104,10 @@ STORES: dict[str, Opener] = {
 }
 
 
+OURS = "retinue serve"
+NUMBERS = count()
+
+
 @dataclass(frozen=True)
 class Case:
     """A store, filled with an image under `v1`, two papers about it, and one about a paper."""
@@ -120,8 +118,22 @@ class Case:
     about_paper: Manifest
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Our own registry, one for all tests; each has a repository to itself."""
+    server = Serving(str(tmp_path_factory.mktemp("served") / "data"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=[*STORES, OURS])
 async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == OURS:
+        server: Serving = request.getfixturevalue("served")
+        async with client() as made:
+            yield made.remote(server.host, f"test/{next(NUMBERS)}")
+        return
     async with STORES[request.param](tmp_path) as store:
         yield store
 
