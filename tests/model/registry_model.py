@@ -1,11 +1,13 @@
-"""MemoryStore with what a registry adds to it: replaced signatures stay known (storage rule 14)."""
+"""MemoryStore with what a registry adds to it: replaced signatures stay known, and replaced
+fallback indexes are nobody's (storage rule 14)."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from retinue.oci.digest import Digest
-from retinue.oci.links import Link, Rel, Way
+from retinue.oci.links import Link, Rel, Way, keeps
 from retinue.oci.manifest import Manifest
 from retinue.oci.memory import MemoryStore
+from retinue.oci.names import OCI_INDEX
 from retinue.oci.stores import StillLinked
 from retinue.oci.tags import implied, tag_links
 
@@ -39,15 +41,37 @@ class RegistryModel(MemoryStore):
         return super().delete_tag(tag)
 
     def delete_manifest(self, digest: Digest) -> bool:
-        """Also a paper without its subject takes its own papers along."""
+        """With its tags, and those of its papers, and theirs, that nothing else here keeps.
+
+        Its parts stay, and wait for collection.
+        """
         if digest not in self.content:
             return False
-        self.names["root"] = digest
-        try:
-            return super().delete_manifest(digest)
-        except StillLinked:
-            del self.names["root"]
-            raise
+        for link in self.links():
+            if link.rel is Rel.REFERENCE and link.target == digest:
+                raise StillLinked(digest, link.source)
+        family = self._reached({digest}, self._paper_edges())
+        pinned = {at for tag, at in self.names.items() if implied(tag) is None}
+        outside = (self.content.keys() - family) | (pinned - {digest})
+        edges = [keeps(link) for link in self.links()] + self._paper_edges()
+        kept = self._reached(outside, [edge for edge in edges if digest not in edge])
+        for gone in family - kept:
+            self._forget(gone)
+        return True
+
+    def _paper_edges(self) -> list[tuple[Digest, Digest]]:
+        said = [keeps(link) for link in self.links() if link.rel is Rel.SUBJECT]
+        return [*said, *self._implied_edges()]
+
+    def _reached(
+        self, start: Iterable[Digest], edges: Collection[tuple[Digest, Digest]]
+    ) -> set[Digest]:
+        reached = set(start) & self.content.keys()
+        while True:
+            more = {kept for keeper, kept in edges if keeper in reached and kept in self.content}
+            if more <= reached:
+                return reached
+            reached |= more
 
     def _forget(self, digest: Digest) -> None:
         named = {tag for tag, at in self.names.items() if at == digest}
@@ -55,6 +79,18 @@ class RegistryModel(MemoryStore):
         self.signed = {
             tag: said - {digest} for tag, said in self.signed.items() if tag not in named
         }
+
+    def _is_paper(self, digest: Digest) -> bool:
+        return super()._is_paper(digest) or self._lists_papers(digest)
+
+    def _lists_papers(self, digest: Digest) -> bool:
+        """Whether it was made as a fallback index: papers say themselves all that it says."""
+        made = self.content[digest]
+        if made.media_type != OCI_INDEX or made.artifact_type or not made.children:
+            return False
+        children = [self.content.get(child.digest) for child in made.children]
+        subjects = {paper.subject and paper.subject.digest for paper in children if paper}
+        return None not in children and None not in subjects and len(subjects) == 1
 
     def kept_by_tags(self) -> set[Digest]:
         """What ordinary tags keep: no collection may touch it."""

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
@@ -264,8 +264,9 @@ def _signature(marks: set[str]) -> Manifest:
 
 class TestRegistryMachine(RegistryMachine.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(
-        max_examples=40,
+        max_examples=30,
         stateful_step_count=40,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
         deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
