@@ -1,5 +1,6 @@
 """The registry put together: the one file that names concrete drivers, and its processes."""
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -65,6 +66,7 @@ class Application:
         table = {**TABLE, **operations.table(self._shared)}
         self._entry = Entry(services, table, secrets.token_hex(4))
         tracers = self._trace()
+        gc.freeze()  # what is loaded by now stays: collections need not walk it
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await worker.stop()

@@ -21,31 +21,30 @@ class Pulls:
     """One event loop records and takes."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[int, bytes], int] = {}
-        self._last: dict[tuple[int, bytes], int] = {}
+        self._pulled: dict[tuple[int, bytes], list[int]] = {}
         self.lost = 0
 
     def record(self, repository: int, digest: bytes, now: int) -> None:
-        key = (repository, digest)
-        count = self._counts.get(key)
-        if count is None and len(self._counts) >= MAX_KEPT:
+        known = self._pulled.get((repository, digest))
+        if known is not None:
+            known[0] += 1
+            known[1] = max(known[1], now)
+        elif len(self._pulled) < MAX_KEPT:
+            self._pulled[repository, digest] = [1, now]
+        else:
             self.lost += 1
-            return
-        self._counts[key] = 1 if count is None else count + 1
-        self._last[key] = now
 
     def take(self) -> Sequence[Pulled]:
         """Everything recorded so far, ordered by key; recording starts anew."""
-        counts, last = self._counts, self._last
-        self._counts, self._last = {}, {}
-        return [Pulled(r, d, counts[r, d], last[r, d]) for r, d in sorted(counts)]
+        taken, self._pulled = self._pulled, {}
+        return [Pulled(*key, *taken[key]) for key in sorted(taken)]
 
     def give_back(self, pulled: Sequence[Pulled]) -> None:
         """What could not be written waits for the next time."""
         for each in pulled:
-            key = (each.repository, each.digest)
-            self._counts[key] = self._counts.get(key, 0) + each.count
-            self._last[key] = max(self._last.get(key, 0), each.last)
+            known = self._pulled.setdefault((each.repository, each.digest), [0, 0])
+            known[0] += each.count
+            known[1] = max(known[1], each.last)
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self._pulled)

@@ -64,6 +64,8 @@ class Request:
     scheme: str
     idle: float = 60.0
     """Seconds that a client may pause within its body."""
+    parsed: dict[str, list[str]] | None = None
+    """The query, once somebody has asked for it."""
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header, decoded as latin-1."""
@@ -74,9 +76,12 @@ class Request:
 
     def params(self) -> dict[str, list[str]]:
         """Query parameters in order of arrival; raises MalformedQuery."""
+        if self.parsed is None:
+            self.parsed = self._parse() if self.query else {}
+        return self.parsed
+
+    def _parse(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        if not self.query:
-            return found
         try:
             pairs = parse_qsl(
                 self.query.decode("ascii"),

@@ -25,7 +25,8 @@ async def write(send: Send, response: Response, *, head: bool, extra: Headers, s
 
 
 def _start(response: Response, length: int | None, extra: Headers) -> dict[str, object]:
-    headers = [*response.headers, *extra]
+    headers = response.headers
+    headers += extra
     if length is not None and response.status not in WITHOUT_BODY:
         headers.append((b"content-length", b"%d" % length))
     return {"type": "http.response.start", "status": response.status, "headers": headers}

@@ -52,7 +52,7 @@ def test_pulls_add_up_until_they_are_taken() -> None:
     for now in (5, 7, 6):
         some.record(1, b"d", now)
     some.record(2, b"d", 1)
-    assert some.take() == [Pulled(1, b"d", 3, 6), Pulled(2, b"d", 1, 1)]
+    assert some.take() == [Pulled(1, b"d", 3, 7), Pulled(2, b"d", 1, 1)]
     assert some.take() == []
 
 

@@ -11,6 +11,8 @@ from retinue.wire.paging import next_link, parse_page
 
 MOST = 10_000
 """Tags in one answer; more are found behind its Link."""
+LEAST = 1 + len(SEPARATOR)
+"""Characters that each of several joined tags takes at least: a short list needs no counting."""
 
 
 async def get(services: Services, request: Request, name: str, _rest: str) -> Response:
@@ -23,18 +25,18 @@ async def get(services: Services, request: Request, name: str, _rest: str) -> Re
     if found is None:
         raise RepositoryUnknown(name) if valid_name(name) else NameInvalid(name)
     joined, more = cut(found.joined, most)
-    quoted = f'"{joined}"' if joined else ""
     headers = [(b"content-type", b"application/json")]
     if more:
         link = next_link(paths.tags(name), n=most, last=joined.rpartition(SEPARATOR)[2])
         headers.append((b"link", link.encode()))
-    return Response(200, headers, f'{{"name":"{name}","tags":[{quoted}]}}'.encode())
+    quoted = f'["{joined}"]' if joined else "[]"
+    return Response(200, headers, f'{{"name":"{name}","tags":{quoted}}}'.encode())
 
 
 def cut(joined: str, most: int) -> tuple[str, bool]:
     """At most `most` of joined names, and whether (of one more at most) there are others."""
     if most == 0 or not joined:
         return "", False
-    if joined.count(SEPARATOR) < most:
+    if len(joined) < most * LEAST or joined.count(SEPARATOR) < most:
         return joined, False
     return joined.rpartition(SEPARATOR)[0], True
