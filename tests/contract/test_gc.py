@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders import CONFIG, LAYER, artifact, image, index, with_papers
+from counting import Counted
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
@@ -15,8 +16,8 @@ from retinue.oci.tags import cosign_tag, fallback_tag
 from retinue.registry.catalog import trash
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.look import look
-from retinue.registry.gc.execute import LEASE, Settings, collect_once, run
-from retinue.registry.gc.report import Item, Report
+from retinue.registry.gc.execute import LEASE, Settings, collect_once
+from retinue.registry.gc.report import Item
 from retinue.registry.storage.files import FileBlobStore
 from world import BLOBS, CANDIDATES, DAY, HOUR, NAME, OBJECTS, PAPERS, TRASH, World
 
@@ -401,31 +402,23 @@ async def test_two_collectors_at_once_do_the_work_of_one(world: World) -> None:
     assert await world.manifests() == {kept.digest}
 
 
-async def test_the_loop_collects_and_tells(world: World) -> None:
-    loose = await world.blob(b"loose")
-    told: list[Report] = []
-    rounds = 0
-
-    async def pause(_: float) -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 2:
-            raise asyncio.CancelledError
-
-    settings = Settings(world.terms, world.delay, 0)
-    with pytest.raises(asyncio.CancelledError):
-        await run(
-            world.catalog,
-            world.blobs,
-            settings,
-            owner="me",
-            interval=1,
-            clock=lambda: world.now + 2 * DAY,
-            pause=pause,
-            done=told.append,
-        )
-    assert len(told) == 1
-    assert loose not in await world.digests(OBJECTS)
+async def test_the_number_of_statements_does_not_grow_with_what_is_collected(
+    world: World,
+) -> None:
+    old_policy(world)
+    child = image()
+    counts: list[int] = []
+    for most in (2, 3, 60):
+        await world.push(child, "v1")
+        for number in range(most):
+            await world.push(index(child, annotations={"n": f"{most}-{number}"}))
+        world.now += 2 * DAY
+        counted = Counted(world.catalog)
+        settings = Settings(world.terms, world.delay, world.now)
+        report = await collect_once(counted, world.blobs, settings)
+        assert report.manifests == most
+        counts.append(counted.taken())
+    assert counts[1] == counts[2]
 
 
 async def test_nothing_is_due_in_an_empty_queue(world: World) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
@@ -23,16 +23,18 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.tags import cosign_tag, fallback_tag
 from retinue.registry.catalog import locks, manifests, objects
 from retinue.registry.catalog import repositories as repos
-from retinue.registry.catalog.db import Catalog, Change
+from retinue.registry.catalog.db import Catalog, Change, Row, Sql
 from retinue.registry.content.delete import delete_blob, delete_manifest
 from retinue.registry.content.errors import BlobUnknown, ManifestBlobUnknown, ManifestUnknown
 from retinue.registry.content.push import push
 from retinue.registry.content.tags import delete_tag
 from retinue.registry.gc import changes
+from retinue.registry.gc.execute import Settings, collect_once
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.upkeep.fsck import Checks, fsck
 from world import DAY, World, hold_inline, statement
 
+T = TypeVar("T")
 Make: TypeAlias = Callable[[], Change[Any]]
 STEPS = 500
 """More than any change here takes."""
@@ -502,6 +504,73 @@ async def test_without_its_lock_postgres_would_leave_a_dangling_link(
             if theirs.error is None:
                 dangling += not await scene.holds_blob(digests.of(scene.layer))
     assert (dangling > 0) is database.startswith("postgresql:")
+
+
+class Between:
+    """A catalog in front of another that commits a change before its n-th question."""
+
+    def __init__(self, catalog: Catalog, change: Make, number: int) -> None:
+        self._catalog = catalog
+        self._change = change
+        self.left = number
+
+    async def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            await self._catalog.commit(self._change)
+
+    async def one(self, sql: Sql, *args: object) -> Row | None:
+        await self._count()
+        return await self._catalog.one(sql, *args)
+
+    async def rows(self, sql: Sql, *args: object) -> Sequence[Row]:
+        await self._count()
+        return await self._catalog.rows(sql, *args)
+
+    def pages(self, sql: Sql, *args: object) -> AsyncIterator[Sequence[Row]]:
+        return self._catalog.pages(sql, *args)
+
+    async def commit(self, change: Callable[[], Change[T]]) -> T:
+        await self._count()
+        return await self._catalog.commit(change)
+
+    async def close(self) -> None:
+        await self._catalog.close()
+
+
+async def test_an_image_is_pushed_between_any_two_steps_of_a_whole_collection(
+    world: World,
+) -> None:
+    """Plans are made without a lock: whatever is pushed after one was made lives."""
+    for number in range(1, STEPS):
+        scene = await make_scene(world, number)
+        child, paper = scene.image, artifact(scene.image)
+        for each in (child, paper):
+            await world.push(each, name=scene.name)
+        world.now += DAY
+        await world.contents(names.EMPTY_JSON, name=scene.name)
+        between = Between(world.catalog, scene.push(index(child), "v1"), number)
+        settings = Settings(world.terms, world.delay, world.now)
+        try:
+            await collect_once(between, world.blobs, settings)
+            pushed = between.left <= 0
+        except ManifestBlobUnknown:
+            pushed = False
+        if pushed:
+            assert await scene.holds(child)
+            assert await scene.holds(paper)
+        else:
+            assert not await scene.holds(index(child))
+        await sound(world)
+        if between.left > 0:
+            break
+        await clear(world)
+
+
+async def clear(world: World) -> None:
+    """The next scene has all of the queue to itself."""
+    for table in ("candidate", "tag", "paper", "link", "manifest", "repo_blob", "object"):
+        await world.execute(f"delete from {table}")
 
 
 def test_what_clients_are_told_are_errors_of_the_program() -> None:

@@ -8,7 +8,7 @@ from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel
 from retinue.oci.manifest import Manifest
-from retinue.registry.catalog import candidates, links, locks, manifests, objects, papers
+from retinue.registry.catalog import candidates, collect, links, locks, manifests, objects, papers
 from retinue.registry.catalog import repositories as repos
 from retinue.registry.catalog.bulk import bulk, column, hexa, rows
 from retinue.registry.catalog.db import Change, Row, Sql
@@ -243,12 +243,20 @@ def rewrite(
     return True
 
 
-def add(repository: int, missing: Collection[Link]) -> Change[None]:
-    """Links that somebody states and that were not there."""
-    yield from locks.shared(repository)
+def add(repository: int, name: str, digest: Digest, missing: Collection[Link]) -> Change[bool]:
+    """Links that a tag states and that were not there; False when it was moved by now."""
+    yield from locks.exclusive(repository)
+    if not (yield from names(repository, name, digest)):
+        return False
     yield from links.insert(repository, missing)
     yield from _papers_follow(repository, missing)
     yield from repos.papers_changed(repository)
+    return True
+
+
+def names(repository: int, name: str, digest: Digest) -> Change[bool]:
+    """Whether a tag is still where it was."""
+    return (yield from collect.current(repository, [name])).get(name) == digest
 
 
 def drop_unwitnessed(repository: int, witness: Digest, due: int, *, now: int) -> Change[bool]:

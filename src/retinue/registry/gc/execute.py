@@ -7,10 +7,9 @@ the lease only saves their work.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from retinue.errors import RetinueError
 from retinue.oci.digest import Digest
 from retinue.oci.walk import TooMany
 from retinue.registry.catalog import candidates, collect, expiry, leases, queue, trash
@@ -230,32 +229,6 @@ async def _trash(work: Work) -> None:
             await work.blobs.remove(location)
         await work.catalog.commit(partial(trash.forget, locations))
         work.report.files += len(locations)
-
-
-async def run(
-    catalog: Catalog,
-    blobs: BlobStore,
-    settings: Settings,
-    *,
-    owner: str,
-    interval: float,
-    clock: Callable[[], int],
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    done: Callable[[Report], None] = lambda _: None,
-) -> None:
-    """Collect every `interval` seconds until cancelled. `settings.now` is ignored.
-
-    What fails is logged and tried again at the next time. `done` is told each report.
-    """
-    while True:
-        await pause(interval)
-        try:
-            report = await collect_once(catalog, blobs, replace(settings, now=clock()), owner=owner)
-        except RetinueError as error:
-            _log.error("collection failed, and is tried again: %s", error)
-        else:
-            log_report(report)
-            done(report)
 
 
 def log_report(report: Report) -> None:

@@ -206,9 +206,13 @@ async def _implied_tag(work: Work, name: str, digest: Digest, media_type: str) -
         return
     repair = work.asked.repairs(Kind.WRONG_LINKS)
     if repair:
-        await work.catalog.commit(partial(check.add, work.repository, missing))
-    why = f"{len(missing)} links that the tag states are missing"
-    work.found(Kind.WRONG_LINKS, name, why, repaired=repair)
+        add = partial(check.add, work.repository, name, digest, missing)
+        real = await work.catalog.commit(add)
+    else:
+        real = await look(work.catalog, check.names(work.repository, name, digest))
+    if real:
+        why = f"{len(missing)} links that the tag states are missing"
+        work.found(Kind.WRONG_LINKS, name, why, repaired=repair)
 
 
 # ---- links and lists
@@ -249,23 +253,33 @@ async def _papers(work: Work) -> None:
 
 
 async def _wrong_papers(work: Work) -> AsyncIterator[Sequence[PaperRow]]:
-    """Pages of rows that are missing or differ, then of those that are too many."""
-    after: PaperRow | None = None
-    while True:  # ends with the last link
-        true, have = await look(work.catalog, check.derived(work.repository, after, PAPERS))
-        if wrong := sorted(set(true) - set(have), key=_key):
-            yield wrong
-        if len(true) < PAPERS:
-            break
-        after = true[-1]
-    after = None
-    while True:  # ends with the last row
-        have, wrong = await look(work.catalog, check.listed(work.repository, after, PAPERS))
-        if wrong:
-            yield wrong
-        if len(have) < PAPERS:
-            break
-        after = have[-1]
+    """Pages of rows that are missing or differ, then of those that are too many.
+
+    Links and lists are read one after the other: what is wrong counts if it is so twice.
+    """
+    for question in (_missing, _surplus):
+        after: PaperRow | None = None
+        while True:  # ends with the last row
+            page, wrong = await question(work, after)
+            if wrong:
+                _, again = await question(work, after)
+                yield sorted(wrong & again, key=_key)
+            if len(page) < PAPERS:
+                break
+            after = page[-1]
+
+
+Papers = tuple[Sequence[PaperRow], set[PaperRow]]
+
+
+async def _missing(work: Work, after: PaperRow | None) -> Papers:
+    true, have = await look(work.catalog, check.derived(work.repository, after, PAPERS))
+    return true, set(true) - set(have)
+
+
+async def _surplus(work: Work, after: PaperRow | None) -> Papers:
+    have, wrong = await look(work.catalog, check.listed(work.repository, after, PAPERS))
+    return have, set(wrong)
 
 
 def _key(one: PaperRow) -> tuple[Digest, Digest]:
