@@ -10,6 +10,7 @@ _COMMON = re.compile(
     r"(?:\bwith\s+(?:recursive\s+)?|\)\s*,\s*)(\w+)\s*(?:\([^)]*\))?\s+as\b", re.IGNORECASE
 )
 _PARAMETER = re.compile(r"\?(\d+)")
+_REPOSITORY = re.compile(r"^SEARCH (\w+) .*\(repository=\?\)")
 _SCAN = re.compile(r"^SCAN (\w+)")
 
 
@@ -21,12 +22,17 @@ def plan(connection: apsw.Connection, text: str) -> Sequence[str]:
 
 
 def scans(lines: Sequence[str], text: str, tables: Collection[str]) -> Sequence[str]:
-    """The lines that read all of a stored table, or build an index over one on the spot."""
+    """The lines that read all of a stored table, skip through it, or build an index on the spot."""
     return [line for line in lines if _whole(line, text, tables)]
 
 
+def repositories(lines: Sequence[str]) -> Sequence[str]:
+    """The lines that read all that one repository has."""
+    return [line for line in lines if _REPOSITORY.match(line)]
+
+
 def _whole(line: str, text: str, tables: Collection[str]) -> bool:
-    if "AUTOMATIC" in line:
+    if "AUTOMATIC" in line or "(ANY(" in line:
         return True
     match = _SCAN.match(line)
     return match is not None and bool(_stands_for(match[1], text) & frozenset(tables))

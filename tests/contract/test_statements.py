@@ -10,7 +10,7 @@ import apsw
 import psycopg
 import pytest
 
-from contract.plans import plan, scans
+from contract.plans import plan, repositories, scans
 from counting import Counted
 from databases import PostgresServer
 from retinue.registry.catalog.db import Catalog, Change, Sql
@@ -107,12 +107,29 @@ def test_none_scans_a_table_unless_it_says_so(
     assert problems == []
 
 
+def test_none_reads_a_whole_repository_unless_it_says_so(
+    sqlite: apsw.Connection, statements: Sequence[Statement]
+) -> None:
+    """A push must cost the same in a repository of ten and of a hundred thousand manifests."""
+    problems = [
+        (found, sql.sqlite)
+        for sql in statements
+        if not sql.scans and (found := repositories(plan(sqlite, sql.sqlite)))
+    ]
+    assert problems == []
+
+
+def test_a_whole_repository_is_recognised(sqlite: apsw.Connection) -> None:
+    text = "select media_type from manifest where repository = ?1 and artifact_type is null"
+    assert len(repositories(plan(sqlite, text))) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("select digest from tag where name = :name", ["SCAN tag"]),
-        ("select t.digest from tag t where t.name = :name", ["SCAN t"]),
-        ("select t.digest from tag as t where t.name = :name", ["SCAN t"]),
+        ("select digest from object where size = :size", ["SCAN object"]),
+        ("select t.digest from object t where t.size = :size", ["SCAN t"]),
+        ("select t.digest from object as t where t.size = :size", ["SCAN t"]),
         ("select digest from tag where repository = :repository", []),
         ("select 1", []),
         ("with n (i) as (values (1)) select i from n", []),

@@ -9,6 +9,7 @@ from retinue.oci.digest import Digest
 from retinue.registry.catalog.db import Sql
 
 _EACH = re.compile(r"json_each\((:\w+)\)")
+_FIRST = re.compile(r"(json_each\(:\w+\) e)\s+join")
 _UNHEX = re.compile(r"unhex\(([^()]*)\)")
 _BYTE = {"sha256": "01", "sha512": "02"}
 
@@ -17,9 +18,11 @@ def bulk(text: str) -> Sql:
     """A statement that reads rows by `from json_each(:rows) e`, cells by `e.value ->> 0`.
 
     `unhex(x)` makes binary of text. Both are rewritten for PostgreSQL, which calls them otherwise.
+    SQLite is told to begin with the rows that are given: it knows nothing of their number.
     """
+    sqlite = _FIRST.sub(r"\1 cross join", text)
     postgres = _EACH.sub(r"jsonb_array_elements(cast(\1 as jsonb))", text)
-    return Sql(text, postgres=_UNHEX.sub(r"decode(\1, 'hex')", postgres))
+    return Sql(sqlite, postgres=_UNHEX.sub(r"decode(\1, 'hex')", postgres))
 
 
 def rows(cells: Iterable[Iterable[str | int | None]]) -> str:

@@ -24,7 +24,7 @@ _NO_UPLOADS = Sql("delete from upload")
 _NO_LEASES = Sql("delete from lease")
 _NO_HOLDS = Sql("delete from hold")
 _NO_TRASH = Sql("delete from trash")
-_GRACE = Sql("update candidate set due = :due where due < :due")
+_GRACE = Sql("update candidate set due = :due where due < :due", scans=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from retinue.errors import RetinueError
-from retinue.registry.catalog import meta, migrate
+from retinue.registry.catalog import meta, migrate, planner
 from retinue.registry.catalog.checkpoint import Checkpointer
 from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql, T
 from retinue.registry.catalog.groupcommit import FAILURES, GroupCommit, run
@@ -132,6 +132,8 @@ def _apply(connection: apsw.Connection, entropy: Callable[[int], bytes]) -> Sequ
             connection.execute(ledger, (migration.number, migration.sha256))
             for row in meta.numbers(migration.number, migration.least_code):
                 connection.execute(meta.WRITE.sqlite, row)
+        if todo:
+            planner.teach(connection)
         for row in meta.beginnings(entropy(meta.SECRET_BYTES)):
             connection.execute(meta.FIRST.sqlite, row)
     except BaseException:

@@ -146,7 +146,7 @@ create table candidate (
     due {int} not null,
     primary key (repository, kind, digest)
 ) {clustered};
-create index candidate_due on candidate (due);
+create index candidate_due on candidate (kind, due, repository, digest);
 
 create table trash (
     location {text} primary key,
