@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -342,7 +343,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def listening(handler: Handler) -> AsyncIterator[str]:
+async def listening(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """`host:port` of a server whose connections are all gone when the block has ended."""
     running: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
@@ -357,7 +358,7 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 26)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 26, ssl=context)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

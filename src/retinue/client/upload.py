@@ -17,7 +17,7 @@ from retinue.wire.ranges import MalformedRange
 
 AT_ONCE = 1024 * 1024
 """Blobs up to so many bytes are sent with the request that starts the upload (end-4b)."""
-IN_CHUNKS = 64 * 1024 * 1024
+IN_CHUNKS = 256 * 1024 * 1024
 """Blobs from so many bytes on are sent in chunks, so that a broken connection costs only one."""
 CHUNK = 16 * 1024 * 1024
 """Bytes of a chunk, which stays in memory until it was accepted."""
