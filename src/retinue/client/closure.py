@@ -68,6 +68,19 @@ class PapersStay(CopyError):
         self.why = why
 
 
+class PapersInTheWay(CopyError):
+    """A tag that states papers names others in the sink, which an overwrite would lose."""
+
+    def __init__(self, tag: str, here: Digest, ours: Digest) -> None:
+        super().__init__(
+            f"tag {tag!r} of the sink names {here}, which holds papers that {ours} lacks; "
+            "delete it there if they are not needed, or copy with --without-papers"
+        )
+        self.tag = tag
+        self.here = here
+        self.ours = ours
+
+
 class NotWhole(CopyError):
     """Parts of what should be copied are missing, or are no manifests."""
 

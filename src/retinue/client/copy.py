@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from retinue.client import transfer
-from retinue.client.closure import Closure, PapersStay, PapersUnseen, find_closure, find_roots
+from retinue.client.closure import (
+    Closure,
+    PapersInTheWay,
+    PapersStay,
+    PapersUnseen,
+    find_closure,
+    find_roots,
+)
 from retinue.client.errors import TlsProblem, Unreachable
 from retinue.client.stores import Store
 from retinue.client.transfer import (
@@ -80,6 +87,7 @@ async def copy(
     roots = await find_roots(source, references, platform, papers=papers)
     closure = await find_closure(source, roots, papers=papers)
     _check_room(sink, closure)
+    await _check_tags(sink, closure)
     blobs = closure.blobs()
     size = sum(blob.size for blob in blobs.values())
     progress(Planned(len(blobs), size, len(closure.manifests)))
@@ -128,6 +136,19 @@ async def _confirm(sink: Store, closure: Closure, progress: Progress) -> None:
 async def _put(sink: Sink, manifest: Manifest, progress: Progress) -> None:
     await sink.put_manifest(manifest)
     progress(Done(manifest.digest, len(manifest.raw), How.SENT))
+
+
+async def _check_tags(sink: Store, closure: Closure) -> None:
+    """Cosign keeps all signatures of an image in one manifest: what the sink has must be in ours."""
+    for tag, digest in closure.implied_tags():
+        here = await sink.resolve(tag)
+        if here is None or here == digest:
+            continue
+        found = (await sink.manifests([here]))[here]
+        ours = {blob.digest for blob in closure.manifests[digest].blobs[1:]}
+        theirs = {b.digest for b in found.blobs[1:]} if isinstance(found, Manifest) else None
+        if theirs is None or not theirs <= ours:
+            raise PapersInTheWay(tag, here, digest)
 
 
 async def _tag(

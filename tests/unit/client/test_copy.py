@@ -9,6 +9,7 @@ import builders
 from loopback import Registry, Switches, client, fill, serving
 from retinue.client.closure import (
     NotWhole,
+    PapersInTheWay,
     PapersStay,
     PapersUnseen,
     PlatformUnknown,
@@ -233,6 +234,28 @@ async def test_cosigns_tags_come_along() -> None:
     report = await copy(source, sink, V1)
     assert sink.names == {"v1": image.digest, tag: signature.digest}
     assert report.tags == {"v1": image.digest}
+
+
+async def signed(store: MemoryStore, image: Manifest, *layers: bytes) -> Manifest:
+    signature = builders.image(*layers)
+    tag = cosign_tag(image.digest, "sig")
+    assert tag is not None
+    await fill(store, [signature], builders.blobs_of(*layers).values())
+    await store.put_tag(tag, signature.digest)
+    return signature
+
+
+async def test_signatures_of_the_sink_are_not_overwritten_by_fewer() -> None:
+    source, sink = MemoryStore(), MemoryStore()
+    image, _ = await image_with_papers(source)
+    await signed(source, image, b"ours")
+    await signed(sink, image, b"theirs")
+    with pytest.raises(PapersInTheWay, match="sig"):
+        await copy(source, sink, V1)
+    assert "v1" not in sink.names
+    both = await signed(source, image, b"ours", b"theirs")
+    await copy(source, sink, V1)
+    assert both.digest in sink.names.values()
 
 
 # ---- platforms
