@@ -41,6 +41,7 @@ CODES: Mapping[str, int] = {
     "retinue.cli.problems.Occupied": LOCAL,
     "retinue.client.closure.CopyError": FAILED,
     "retinue.client.closure.NotWhole": MISSING,
+    "retinue.client.closure.PapersInTheWay": CONFLICT,
     "retinue.client.closure.PapersStay": UNSUPPORTED,
     "retinue.client.closure.PapersUnseen": BLIND,
     "retinue.client.closure.PlatformUnknown": MISSING,
