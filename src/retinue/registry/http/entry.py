@@ -24,6 +24,11 @@ Handler: TypeAlias = Callable[[Services, Request, str, str], Awaitable[Response]
 Methods: TypeAlias = Mapping[str, tuple[Handler, Action | None]]
 """By method: what answers, and what one must be allowed to do to the repository."""
 
+LINGER_BYTES = 64 << 20
+LINGER_SECONDS = 5.0
+"""What is read of a body that nobody wanted, so that the client comes to read the answer."""
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MEASURED = frozenset({"manifests", "blobs", "uploads", "tags", "referrers", "catalog"})
 _LISTS_OF_PAPERS = frozenset(
@@ -156,23 +161,37 @@ class Entry:
                 request.method,
                 request.path,
                 problem,
-                exc_info=problem,
+                exc_info=problem if response.status == 500 else None,
                 extra={"request": request.request_id},
             )
         return response
 
     async def _send(self, send: Send, request: Request, response: Response) -> int:
         extra = [(b"x-request-id", request.request_id.encode()), *self._always]
+        if request.method in _WITH_BODY and not await request.drained(LINGER_BYTES, LINGER_SECONDS):
+            extra.append((b"connection", b"close"))
         if self._external:
             _make_absolute(response.headers, self._external)
         try:
-            sent = await write(
+            return await write(
                 send, response, head=request.method == "HEAD", extra=extra, stall=self._stall
             )
+        except Exception as problem:
+            _cut_off(request, problem)
+            return 0
         finally:
             if self._log_requests:
                 _access.info("", extra={"line": AccessLine(request, response.status)})
-        return sent
+
+
+def _cut_off(request: Request, problem: Exception) -> None:
+    """An answer that has begun cannot turn into an error: it ends short of its length, and with
+    it the connection."""
+    more = {"request": request.request_id}
+    if isinstance(problem, TimeoutError):
+        _log.info("%s %s: the client stopped reading", request.method, request.path, extra=more)
+    else:
+        _log.error("%s %s was cut off", request.method, request.path, exc_info=problem, extra=more)
 
 
 def _notice(text: str) -> Headers:

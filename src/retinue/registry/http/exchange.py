@@ -64,6 +64,10 @@ class Request:
     scheme: str
     idle: float = 60.0
     """Seconds that a client may pause within its body."""
+    ended: bool = False
+    """Whether all of the body was read."""
+    broken: bool = False
+    """Whether the rest of it will never come."""
     parsed: dict[str, list[str]] | None = None
     """The query, once somebody has asked for it."""
 
@@ -112,12 +116,15 @@ class Request:
                 async with timeout(self.idle):
                     message = await self.receive()
             except TimeoutError as problem:
+                self.broken = True
                 raise BodyTooSlow(self.idle) from problem
             if message["type"] != "http.request":
+                self.broken = True
                 raise ClientGone
+            self.ended = not message.get("more_body", False)
             if body := message.get("body"):
                 yield body
-            if not message.get("more_body", False):
+            if self.ended:
                 return
 
     async def body(self, limit: int) -> bytes:
@@ -133,6 +140,30 @@ class Request:
                 raise BodyTooLarge(limit)
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def drained(self, most: int, seconds: float) -> bool:
+        """Read what is left of the body and drop it; False when it is more, slower, or cut off.
+
+        Closing a connection with unread bytes in it resets it, and an answer that is under way
+        may be lost.
+        """
+        if self.ended or not self._has_body():
+            return True
+        if self.broken or self.header(b"expect") is not None:  # reading would ask for the body
+            return False
+        try:
+            async with timeout(seconds):
+                async for part in self.chunks():
+                    most -= len(part)
+                    if most < 0:
+                        return False
+        except (TimeoutError, ClientGone, BodyTooSlow):
+            return False
+        return True
+
+    def _has_body(self) -> bool:
+        length = self.header(b"content-length")
+        return length not in {None, "0"} or self.header(b"transfer-encoding") is not None
 
 
 @dataclass(slots=True)

@@ -230,7 +230,7 @@ GONE = {"type": "http.disconnect"}
     [
         ((part(b"12345", more=True), part(b"67890")), {}, 200),
         ((part(b"12345", more=True), part(b"678901")), {}, 413),
-        ((), {"content-length": "11"}, 413),
+        ((part(b"12345678901"),), {"content-length": "11"}, 413),
         ((part(b"12345", more=True), GONE), {}, 400),
         ((GONE,), {}, 400),
     ],
@@ -240,6 +240,24 @@ async def test_a_body_is_whole_and_bounded_or_refused(
 ) -> None:
     found, _, _ = await call(entry(drawn), "PUT", headers=headers, messages=messages)
     assert status == found
+
+
+@pytest.mark.parametrize(
+    ("messages", "headers", "closes"),
+    [
+        ((part(b"12345", more=True), part(b"678901")), {"content-length": "11"}, False),
+        ((part(b"12345", more=True), GONE), {"content-length": "11"}, True),
+        ((), {"content-length": "11", "expect": "100-continue"}, True),
+        ((), {}, False),
+    ],
+    ids=["read to its end", "cut off", "not sent yet", "none"],
+)
+async def test_a_body_that_nobody_wants_is_read_or_the_connection_is_closed(
+    messages: tuple[dict[str, Any], ...], headers: dict[str, str], closes: bool
+) -> None:
+    """A connection that is closed with unread bytes in it is reset, and takes the answer along."""
+    status, found, _ = await call(entry(), "PUT", headers=headers, messages=messages)
+    assert (status, found.get("connection")) == (200, "close" if closes else None)
 
 
 def request(receive: Any = None, query: bytes = b"") -> Request:
