@@ -223,7 +223,7 @@ def _raise_file_limit() -> None:
 def _announce(config: Config, password: str | None) -> None:
     scheme = "https" if config.tls_cert else "http"
     lines = [f"retinue listens on {scheme}://{config.listen}, data in {config.data}"]
-    if users_file(config) is None:
+    if users_file(config) is None and not config.rules:
         lines.append("no users are configured: whoever can reach it may read and write")
     if password is not None:
         lines.append(f"user {ADMIN!r}, password {password} (shown only now)")

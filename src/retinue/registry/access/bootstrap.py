@@ -40,12 +40,15 @@ def make_admin(config: Config) -> str | None:
 
 
 def gate(config: Config, now: Callable[[], float]) -> Gate:
-    """Raises BadUsers, BadRule. `now`: seconds, monotonic."""
+    """Raises BadUsers, BadRule. `now`: seconds, monotonic.
+
+    Rules without users are kept too: whoever writes "anonymous read *" means it on loopback as well.
+    """
     path = users_file(config)
-    if path is None:
+    if path is None and not config.rules:
         return OpenGate()
     return Gate(
-        UserFile(path),
+        None if path is None else UserFile(path),
         Rules([parse_rule(rule) for rule in config.rules or DEFAULT]),
         failures=config.auth_failures,
         key=secrets.token_bytes(32),

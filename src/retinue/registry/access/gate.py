@@ -59,14 +59,17 @@ class Gate:
 
     def __init__(
         self,
-        users: htpasswd.UserFile,
+        users: htpasswd.UserFile | None,
         rules: Rules,
         *,
         failures: int,
         key: bytes,
         now: Callable[[], float],
     ) -> None:
-        """`failures` per minute and address; `key` is random for this process; `now` monotonic."""
+        """`users` None: rules for anonymous requests alone, every password is wrong.
+
+        `failures` per minute and address; `key` is random for this process; `now` monotonic.
+        """
         self._users = users
         self._rules = rules
         self._key = key
@@ -115,6 +118,8 @@ class Gate:
         return Principal(name)
 
     def _matches(self, name: str, password: str) -> bool:
+        if self._users is None:
+            return False
         hashed = self._users.hash_of(name)
         if hashed is not None:
             return htpasswd.matches(password, hashed)
@@ -123,7 +128,7 @@ class Gate:
         return False
 
     def _look(self) -> None:
-        if self._now() - self._looked < LOOK_SECONDS:
+        if self._users is None or self._now() - self._looked < LOOK_SECONDS:
             return
         self._looked = self._now()
         try:

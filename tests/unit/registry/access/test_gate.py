@@ -227,6 +227,14 @@ def test_beyond_loopback_with_users_or_openness_configured_nobody_is_made(
     assert gate(opened, clock).open
 
 
+async def test_rules_hold_on_loopback_without_users_too(tmp_path: Path, clock: Clock) -> None:
+    door = gate(Config(data=tmp_path, rules=("anonymous read *",)), clock)
+    assert door.allows(ANONYMOUS, Action.PULL, "a")
+    assert not door.allows(ANONYMOUS, Action.PUSH, "a")
+    with pytest.raises(Unauthenticated):
+        await door.identify(basic("alice", "secret"), "peer")
+
+
 def test_users_that_cannot_be_read_stop_the_start(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(BadUsers):
         gate(Config(data=tmp_path, htpasswd=tmp_path / "none"), clock)
