@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from random import Random
+from zlib import crc32
 
 import pytest
 
+from builders import blobs_of, image
 from protocol import ALGORITHMS, Client, files, path_of, refused, with_digest
 from retinue.oci import digest as digests
 from serving import Reply, Serving
@@ -29,7 +31,7 @@ def client(registry: Serving) -> Iterator[Client]:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A repository for each test."""
-    return f"blobs/{abs(hash(request.node.nodeid)):x}"
+    return f"blobs/{crc32(request.node.nodeid.encode()):x}"
 
 
 def stored(client: Client, name: str, data: bytes, algorithm: str, answer: Reply) -> None:
@@ -290,8 +292,6 @@ def test_a_client_that_has_it_already_is_told_so(client: Client, name: str, data
 
 
 def test_a_manifest_is_found_among_blobs_as_well(client: Client, name: str) -> None:
-    from builders import blobs_of, image
-
     client.push_all(name, blobs_of().values(), image())
     answer = client.get(f"/v2/{name}/blobs/{image().digest}")
     assert (answer.status, answer.body) == (200, image().raw)
