@@ -15,7 +15,7 @@ from pathlib import Path
 
 FLAGS = (
     "--workers", "2", "--grace", "4s", "--paper-grace", "4s", "--trash-delay", "1s",
-    "--gc-interval", "1s", "--keep-untagged", "false", "--log-level", "error", "--drain", "5s",
+    "--gc-interval", "1s", "--untagged-grace", "4s", "--log-level", "error", "--drain", "5s",
 )  # fmt: skip
 
 

@@ -216,8 +216,10 @@ class Config:
     trash_delay: float = option(
         86400.0, DURATION, "time between deleting content and removing its file", least=1
     )
-    keep_untagged: bool = option(
-        True, SWITCH, "keep manifests that have lost their last tag; false: collect them"
+    untagged_grace: float = option(
+        0.0,
+        DURATION,
+        "time that a manifest without a tag is kept after push, pull and untagging; 0: for ever",
     )
     gc_interval: float = option(300.0, DURATION, "time between collections; 0: none")
     scrub_interval: float = option(

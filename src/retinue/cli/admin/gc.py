@@ -15,7 +15,7 @@ from retinue.cli.render import clean, count, emit, size
 if TYPE_CHECKING:
     from retinue.registry.gc.report import Report
 
-TERMS = (*serve.STORES, "grace", "paper_grace", "trash_delay", "keep_untagged")
+TERMS = (*serve.STORES, "grace", "paper_grace", "trash_delay", "untagged_grace")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ def settings(config: Config, now: int) -> Settings:
     terms = Terms(
         grace=grace,
         paper_grace=int(config.paper_grace * SECOND),
-        untagged=None if config.keep_untagged else grace,
+        untagged=int(config.untagged_grace * SECOND) or None,
     )
     return Settings(terms, int(config.trash_delay * SECOND), now)
 
