@@ -17,7 +17,7 @@ from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.registry.access.gate import Gate, OpenGate
-from retinue.registry.catalog.db import Catalog, Sql
+from retinue.registry.catalog.db import ALL, Catalog, Change, Sql
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
@@ -203,10 +203,18 @@ class Rig:
         return list(await self.catalog.rows(statement(text), *args))
 
 
+async def quarantine(rig: Rig) -> None:
+    """All content, as if the scrubber had found it damaged."""
+    sql = statement("update object set quarantined = 1")
+
+    def change() -> Change[None]:
+        yield sql, ()
+
+    await rig.catalog.commit(change)
+
+
 def statement(text: str) -> Sql:
     """A statement that is no part of the program (the program's are all checked)."""
-    from retinue.registry.catalog.db import ALL
-
     sql = Sql(text, scans=True)
     ALL.remove(sql)
     return sql

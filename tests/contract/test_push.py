@@ -9,7 +9,7 @@ from builders import EMPTY, artifact, blobs_of, describe, dump, image, index, po
 from counting import Counted
 from retinue.oci import digest as digests
 from retinue.oci import names
-from rig import NAME, Rig, Wire
+from rig import NAME, Rig, Wire, quarantine
 
 MANIFESTS = f"/v2/{NAME}/manifests/"
 
@@ -205,8 +205,7 @@ async def test_a_size_that_is_not_that_of_the_stored_content_is_refused(rig: Rig
 
 async def test_a_quarantined_blob_counts_as_missing_and_a_new_push_heals_it(rig: Rig) -> None:
     await rig.basics()
-    await rig.rows("select 1")
-    await _quarantine(rig)
+    await quarantine(rig)
     answer = await rig.put(image(), "v1")
     assert answer.code == "MANIFEST_BLOB_UNKNOWN"
     await rig.basics()
@@ -217,23 +216,11 @@ async def test_a_quarantined_manifest_is_replaced_by_the_same_push(rig: Rig) -> 
     await rig.basics()
     pushed = image()
     await rig.push(pushed, "v1")
-    await _quarantine(rig)
+    await quarantine(rig)
     await rig.basics()
     await rig.push(pushed, "v1")
     assert await rig.rows("select digest from object where quarantined is not null") == []
     assert (await rig.call("GET", f"{MANIFESTS}v1")).body == pushed.raw
-
-
-async def _quarantine(rig: Rig) -> None:
-    from retinue.registry.catalog.db import Change
-    from rig import statement
-
-    sql = statement("update object set quarantined = 1")
-
-    def change() -> Change[None]:
-        yield sql, ()
-
-    await rig.catalog.commit(change)
 
 
 # ---- tags
