@@ -29,9 +29,17 @@ def complaints() -> list[str]:
         if path.name == "__init__.py" and lines > 1:
             found.append(f"{path}: packages' __init__ are empty; names come from their home module")
     for path in tracked("requirements/*.txt"):
-        found += [f"{path}: names a place: {line}" for line in path.read_text().splitlines() if PLACES.search(line)]
+        found += [
+            f"{path}: names a place: {line}"
+            for line in path.read_text().splitlines()
+            if PLACES.search(line)
+        ]
     for path in tracked("src/*", "scripts/*", "docs/*", "*.md", "*.toml", "bench/*"):
-        found += [f"{path}: a path of one machine: {line.strip()}" for line in path.read_text(errors="replace").splitlines() if HOME.search(line)]
+        found += [
+            f"{path}: a path of one machine: {line.strip()}"
+            for line in path.read_text(errors="replace").splitlines()
+            if HOME.search(line)
+        ]
     return found
 
 
