@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from builders import CONFIG, LAYER, artifact, describe, dump, image, index, pointer
 from retinue.oci import names
+from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.readers.table import read
 
@@ -23,7 +24,7 @@ class Sample:
 
     blobs: Sequence[bytes]
     manifests: Sequence[Manifest]
-    papers: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    papers: Mapping[Digest, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 Make: TypeAlias = Callable[[str], Sample]
