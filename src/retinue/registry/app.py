@@ -94,7 +94,7 @@ async def open_services(config: Config, blobs: BlobStore, metrics: Metrics) -> S
         config=config,
         clock=_microseconds,
         secret=await meta.secret(catalog),
-        access=gate(config, time.monotonic),
+        access=gate(config, time.monotonic, metrics),
         cache=ByteCache(config.cache),
         boot=_boot(),
         metrics=metrics,
@@ -199,7 +199,7 @@ def serve(config: Config) -> int:
     os.umask(0o077)
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     password = make_admin(config)
-    gate(config, time.monotonic)
+    gate(config, time.monotonic, Metrics())
     migrate_now(config.catalog)
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)

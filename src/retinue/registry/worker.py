@@ -81,6 +81,7 @@ class Worker:
     async def _flushing(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
+            self._services.cache.publish(self._services.metrics)
             try:
                 await flush(self._services)
             except CatalogUnavailable as problem:

@@ -8,6 +8,7 @@ from retinue.registry.access.gate import Gate, OpenGate
 from retinue.registry.access.htpasswd import UserFile
 from retinue.registry.access.rules import DEFAULT, Rules, parse_rule
 from retinue.registry.config import Config
+from retinue.registry.metrics import Metrics
 
 ADMIN = "admin"
 FILE = "admin.htpasswd"
@@ -39,7 +40,7 @@ def make_admin(config: Config) -> str | None:
     return password
 
 
-def gate(config: Config, now: Callable[[], float]) -> Gate:
+def gate(config: Config, now: Callable[[], float], metrics: Metrics) -> Gate:
     """Raises BadUsers, BadRule. `now`: seconds, monotonic.
 
     Rules without users are kept too: whoever writes "anonymous read *" means it on loopback as well.
@@ -53,4 +54,5 @@ def gate(config: Config, now: Callable[[], float]) -> Gate:
         failures=config.auth_failures,
         key=secrets.token_bytes(32),
         now=now,
+        metrics=metrics,
     )

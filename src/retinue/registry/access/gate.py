@@ -14,6 +14,7 @@ from retinue.errors import RetinueError
 from retinue.registry.access import htpasswd
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action, Rules
+from retinue.registry.metrics import LOGINS, Metrics
 
 REALM = "retinue"
 REMEMBERED_SECONDS = 300.0
@@ -65,6 +66,7 @@ class Gate:
         failures: int,
         key: bytes,
         now: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         """`users` None: rules for anonymous requests alone, every password is wrong.
 
@@ -74,6 +76,7 @@ class Gate:
         self._rules = rules
         self._key = key
         self._now = now
+        self._metrics = metrics
         self._looked = now()
         self._failures = Failures(failures, now)
         self._remembered: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
@@ -112,6 +115,7 @@ class Gate:
                 right = await asyncio.to_thread(self._matches, name, password)
         finally:
             self._waiting -= 1
+        self._metrics.add(LOGINS, 1, "right" if right else "wrong")
         if not right:
             self._failures.count(peer)
             raise Unauthenticated

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from retinue.registry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES, Metrics
+
 OVERHEAD = 512
 """What one entry costs besides its bytes: keys, headers, links of the table."""
 
@@ -54,3 +56,10 @@ class ByteCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def publish(self, metrics: Metrics) -> None:
+        """Tell what happened since the last time."""
+        metrics.add(CACHE_HITS, self.hits)
+        metrics.add(CACHE_MISSES, self.misses)
+        metrics.set(CACHE_BYTES, self.used)
+        self.hits = self.misses = 0

@@ -7,7 +7,7 @@ from retinue.registry.catalog.db import CatalogUnavailable
 from retinue.registry.content.services import Services
 from retinue.registry.http.entry import Handler, Methods
 from retinue.registry.http.exchange import Request, Response
-from retinue.registry.metrics import CACHE_BYTES, Shared, exposition
+from retinue.registry.metrics import Shared, exposition
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -26,7 +26,7 @@ def table(shared: Shared) -> Mapping[str, Methods]:
         return Response(200, [_TEXT], b"ready\n")
 
     async def metrics(services: Services, _request: Request, _name: str, _rest: str) -> Response:
-        services.metrics.set(CACHE_BYTES, services.cache.used)
+        services.cache.publish(services.metrics)
         return Response(200, [_METRICS], exposition(shared.totals()).encode())
 
     return {

@@ -19,6 +19,7 @@ from retinue.registry.access.htpasswd import BadUsers, UserFile
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action, Rules, parse_rule
 from retinue.registry.config import Config
+from retinue.registry.metrics import CELLS, LOGINS, Metrics
 
 BCRYPT = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 ARGON2 = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("geheim")
@@ -47,7 +48,7 @@ def clock() -> Clock:
 @pytest.fixture
 def door(file: Path, clock: Clock) -> Gate:
     rules = Rules([parse_rule("users read *")])
-    return Gate(UserFile(file), rules, failures=3, key=bytes(32), now=clock)
+    return Gate(UserFile(file), rules, failures=3, key=bytes(32), now=clock, metrics=Metrics())
 
 
 def basic(name: str, password: str) -> str:
@@ -83,6 +84,16 @@ async def test_anything_else_is_refused_without_saying_why(door: Gate, header: s
 
 async def test_nobody_is_nobody(door: Gate) -> None:
     assert await door.identify(None, "peer") is ANONYMOUS
+
+
+async def test_checked_passwords_are_counted(door: Gate) -> None:
+    await door.identify(basic("alice", "secret"), "peer")
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await door.identify(basic("alice", "wrong"), "peer")
+    cells = CELLS[LOGINS.name]
+    counted = [door._metrics.cells[cells[result,]] for result in ("right", "wrong")]
+    assert counted == [1, 2]
 
 
 async def test_an_unknown_user_costs_the_same_work_as_a_known_one(
@@ -199,14 +210,14 @@ def test_long_passwords_are_cut_where_bcrypt_cuts_them() -> None:
 def test_on_loopback_it_starts_open(tmp_path: Path, clock: Clock) -> None:
     config = Config(data=tmp_path)
     assert make_admin(config) is None
-    assert isinstance(gate(config, clock), OpenGate)
+    assert isinstance(gate(config, clock, Metrics()), OpenGate)
 
 
 async def test_beyond_loopback_an_administrator_is_made_once(tmp_path: Path, clock: Clock) -> None:
     config = Config(data=tmp_path, listen="0.0.0.0:5000")
     password = make_admin(config)
     assert password is not None
-    door = gate(config, clock)
+    door = gate(config, clock, Metrics())
     admin = await door.identify(basic("admin", password), "peer")
     assert door.allows(admin, Action.DELETE, "a")
     assert not door.allows(ANONYMOUS, Action.PULL, "a")
@@ -223,12 +234,12 @@ def test_beyond_loopback_with_users_or_openness_configured_nobody_is_made(
     opened = Config(data=tmp_path, listen="0.0.0.0:5000", open=True)
     assert make_admin(named) is None
     assert make_admin(opened) is None
-    assert not gate(named, clock).open
-    assert gate(opened, clock).open
+    assert not gate(named, clock, Metrics()).open
+    assert gate(opened, clock, Metrics()).open
 
 
 async def test_rules_hold_on_loopback_without_users_too(tmp_path: Path, clock: Clock) -> None:
-    door = gate(Config(data=tmp_path, rules=("anonymous read *",)), clock)
+    door = gate(Config(data=tmp_path, rules=("anonymous read *",)), clock, Metrics())
     assert door.allows(ANONYMOUS, Action.PULL, "a")
     assert not door.allows(ANONYMOUS, Action.PUSH, "a")
     with pytest.raises(Unauthenticated):
@@ -237,12 +248,15 @@ async def test_rules_hold_on_loopback_without_users_too(tmp_path: Path, clock: C
 
 def test_users_that_cannot_be_read_stop_the_start(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(BadUsers):
-        gate(Config(data=tmp_path, htpasswd=tmp_path / "none"), clock)
+        gate(Config(data=tmp_path, htpasswd=tmp_path / "none"), clock, Metrics())
 
 
 async def test_a_key_of_another_process_remembers_nothing(file: Path, clock: Clock) -> None:
     doors = [
-        Gate(UserFile(file), Rules([]), failures=3, key=os.urandom(32), now=clock) for _ in range(2)
+        Gate(
+            UserFile(file), Rules([]), failures=3, key=os.urandom(32), now=clock, metrics=Metrics()
+        )
+        for _ in range(2)
     ]
     for each in doors:
         await each.identify(basic("alice", "secret"), "peer")

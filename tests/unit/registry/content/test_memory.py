@@ -3,6 +3,7 @@
 from retinue.registry.content import pulls
 from retinue.registry.content.cache import OVERHEAD, ByteCache, Entry
 from retinue.registry.content.pulls import Pulled, Pulls
+from retinue.registry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES, CELLS, Metrics
 
 
 def test_the_least_recently_used_goes_first() -> None:
@@ -45,6 +46,17 @@ def test_hits_and_misses_are_counted() -> None:
     cache.get("a")
     cache.get("b")
     assert (cache.hits, cache.misses) == (1, 1)
+
+
+def test_what_happened_is_told_once() -> None:
+    cache, metrics = ByteCache(10_000), Metrics()
+    cache.put("a", Entry(b"x"))
+    for name in "aab":
+        cache.get(name)
+    for _ in range(2):
+        cache.publish(metrics)
+    told = [metrics.cells[CELLS[each.name][()]] for each in (CACHE_HITS, CACHE_MISSES, CACHE_BYTES)]
+    assert told == [2, 1, cache.used]
 
 
 def test_pulls_add_up_until_they_are_taken() -> None:
