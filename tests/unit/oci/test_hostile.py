@@ -144,3 +144,13 @@ def test_json_without_any_known_field_is_no_manifest(value: Any, media_type: str
     raw = dump(value)
     with pytest.raises(Unreadable):
         read(raw, media_type)
+
+
+@pytest.mark.parametrize(
+    "stated", [{"artifactType": "a/b\0"}, {"config": FULL | {"mediaType": "\0"}}]
+)
+def test_no_type_has_a_zero_byte(stated: dict[str, Any]) -> None:
+    """Lists are filtered by type, and PostgreSQL has no text with a zero byte."""
+    document = {"schemaVersion": 2, "config": FULL, "layers": [], **stated}
+    with pytest.raises(Unreadable, match="artifactType: has a zero byte"):
+        read(dump(document), names.OCI_MANIFEST)

@@ -135,6 +135,9 @@ def _manifest(
     count = len(parts.blobs) + len(parts.children) + len(parts.about) + len(parts.mentions)
     if count > limits.max_links:
         raise Malformed("body", f"{count} links are more than the {limits.max_links} allowed")
+    if parts.artifact_type is not None and "\0" in parts.artifact_type:
+        # No media type has one (RFC 6838 section 4.2), and PostgreSQL cannot hold it.
+        raise Malformed("artifactType", "has a zero byte")
     return Manifest(
         raw,
         media_type,
