@@ -4,7 +4,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -152,8 +152,7 @@ def option(
     least: float | None = None,
 ) -> Any:
     """A field of `Config`; durations are seconds, sizes are bytes."""
-    meta = Option(kind, text, choices, least)
-    return field(default=default, metadata={"option": meta})
+    return field(default=default, metadata={"option": Option(kind, text, choices, least)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,11 +323,7 @@ def variable(name: str) -> str:
 
 def options() -> Mapping[str, tuple[Option, object]]:
     """Name to option and default, in order of declaration; help and docs are made of it."""
-    found: dict[str, tuple[Option, object]] = {}
-    for each in fields(Config):
-        assert each.default is not MISSING
-        found[each.name] = (each.metadata["option"], each.default)
-    return found
+    return {each.name: (each.metadata["option"], each.default) for each in fields(Config)}
 
 
 def load(
