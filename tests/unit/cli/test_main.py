@@ -109,6 +109,14 @@ def test_every_argument_is_explained(verb: str) -> None:
     assert all(action.help or action.choices for action in actions(verb).values())
 
 
+def test_ctrl_c_ends_with_130_and_no_traceback(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("retinue.cli.version.run", interrupted)
+    assert (ask("version").code, ask("version").err) == (130, "")
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     command = [sys.executable, "-m", "retinue", "completion", "bash"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
