@@ -160,3 +160,21 @@ def test_kinds_of_parts() -> None:
         "index",
         "artifact",
     ]
+
+
+async def test_a_relation_of_a_generic_object() -> None:
+    sbom = artifact(kind=SBOM)
+    components = [
+        {"rtype": "reference", "descriptor": pointer(IMAGE)},
+        {"rtype": "reference", "descriptor": pointer(sbom)},
+    ]
+    relation = {
+        "type": names.OBJECT_RELATION,
+        "version": "1",
+        "components": components,
+        "relation": "org.example.sbom",
+    }
+    document = {"schemaVersion": 1, "mediaType": names.OCI_OBJECT, "objects": [relation]}
+    paper = read(dump(document), names.OCI_OBJECT)
+    lines = await drawn(store_of(IMAGE, sbom, paper))
+    assert lines[1].endswith(f"{paper.digest}  by object")
