@@ -36,9 +36,9 @@ def configuration(parser: argparse.ArgumentParser, only: Collection[str] = ()) -
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file; by default $RETINUE_CONFIG"
     )
-    for name, (option, default) in options().items():
-        if only and name not in only:
-            continue
+    known = options()
+    for name in only or known:
+        option, default = known[name]
         text = option.help
         if default not in {"", ()} and default is not None:
             text += f" [{shown(default, option.kind)}]"
