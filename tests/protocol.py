@@ -3,10 +3,14 @@
 import http.client
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import apsw
 
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -164,7 +168,31 @@ def code_of(answer: Reply) -> str:
     return str(error["code"])
 
 
+def told(answer: Reply, method: str = "GET") -> None:
+    """That the fault is the client's, and that he can read which."""
+    assert 400 <= answer.status < 500, answer.body
+    if method == "HEAD":
+        assert answer.body == b""
+    elif "x-request-id" in answer.headers:  # else HTTP itself forbids it, and no code applies
+        assert answer.headers["content-type"] == "application/json"
+        code_of(answer)
+
+
 # ---- what a server holds, seen from outside
+
+
+@contextmanager
+def unchanged(serving: Serving) -> Iterator[None]:
+    """The store is in the end what it was before, file by file and row by row."""
+    before = files(serving), rows(serving)
+    yield
+    assert (files(serving), rows(serving)) == before
+
+
+def assert_no_fault(serving: Serving) -> None:
+    """Nothing that a client did was logged as a fault of ours."""
+    assert "Traceback" not in serving.log
+    assert "error" not in serving.log.lower()
 
 
 def files(serving: Serving) -> set[str]:
@@ -195,3 +223,38 @@ def peaks(serving: Serving) -> dict[int, int]:
 def _figure(file: Path, name: str) -> int:
     (line,) = [line for line in file.read_text().splitlines() if line.startswith(name)]
     return int(line.split()[1]) * 1024
+
+
+def rows(serving: Serving) -> dict[str, int]:
+    """How many rows each table of the catalog has that requests write to."""
+    connection = apsw.Connection(f"{serving.data}/catalog.db", flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        counts = {}
+        for table in _TABLES:
+            ((count,),) = connection.execute(f"select count(*) from {table}")
+            assert isinstance(count, int)
+            counts[table] = count
+        return counts
+    finally:
+        connection.close()
+
+
+_TABLES = (
+    *("repository", "object", "object_bytes", "repo_blob", "manifest", "link", "paper"),
+    *("tag", "upload", "candidate", "trash"),
+)
+
+
+def in_flight(serving: Serving) -> int:
+    """Requests that are being answered, without this question."""
+    lines = serving.get("/metrics").body.decode().splitlines()
+    (line,) = [each for each in lines if each.startswith("retinue_requests_in_flight ")]
+    return int(line.split()[1]) - 1
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Poll what no event tells."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)

@@ -28,7 +28,7 @@ LINGER_BYTES = 64 << 20
 LINGER_SECONDS = 5.0
 """What is read of a body that nobody wanted, so that the client comes to read the answer."""
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MEASURED = frozenset({"manifests", "blobs", "uploads", "tags", "referrers", "catalog"})
 _LISTS_OF_PAPERS = frozenset(
@@ -168,7 +168,9 @@ class Entry:
 
     async def _send(self, send: Send, request: Request, response: Response) -> int:
         extra = [(b"x-request-id", request.request_id.encode()), *self._always]
-        if request.method in _WITH_BODY and not await request.drained(LINGER_BYTES, LINGER_SECONDS):
+        if request.method not in _WITHOUT_BODY and not await request.drained(
+            LINGER_BYTES, LINGER_SECONDS
+        ):
             extra.append((b"connection", b"close"))
         if self._external:
             _make_absolute(response.headers, self._external)
