@@ -17,7 +17,7 @@ _TABLE = (
     ("vex", re.compile(r"openvex|\bvex\b")),
     ("chart", re.compile(r"helm\.chart")),
 )
-KINDS = (*(kind for kind, _ in _TABLE), PAPER)
+_SAY_NOTHING = frozenset({None, names.OCI_CONFIG, names.UNKNOWN_ARTIFACT})
 
 
 def kind_of(manifest: Manifest, ways: Iterable[Way] = ()) -> str:
@@ -31,7 +31,7 @@ def kind_of(manifest: Manifest, ways: Iterable[Way] = ()) -> str:
 
 def types_of(manifest: Manifest) -> list[str]:
     """The types that a paper states, the most telling first."""
-    own = [] if manifest.artifact_type in {None, names.OCI_CONFIG} else [manifest.artifact_type]
+    own = [] if manifest.artifact_type in _SAY_NOTHING else [manifest.artifact_type]
     layers = [blob.media_type for blob in manifest.blobs if blob != manifest.config]
     return [text for text in (*own, *layers) if text and text != names.OCI_EMPTY]
 

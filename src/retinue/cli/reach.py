@@ -19,7 +19,7 @@ from retinue.client.remote import Remote
 from retinue.client.transport import Settings, Transport
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
-from retinue.oci.reference import Layout, Location, Reference, parse_location
+from retinue.oci.reference import Layout, Location, Reference
 from retinue.oci.stores import Source
 
 Writable: TypeAlias = Remote | LayoutFolder
@@ -116,11 +116,3 @@ def missing(location: Location, name: str) -> Missing:
     if isinstance(location, Reference):
         where = f"{location.host}/{location.repository}"
     return Missing(f"{kind} {name!r}", where, f"see what is there: retinue list {where}")
-
-
-def parse_remote(text: str) -> Reference:
-    """A reference to a registry; raises BadUsage for stores on disk."""
-    location = parse_location(text)
-    if not isinstance(location, Reference):
-        raise BadUsage(f"{text[:160]!r} is no registry's", "name HOST/REPOSITORY[:TAG|@DIGEST]")
-    return location

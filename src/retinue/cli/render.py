@@ -52,12 +52,6 @@ def size(count: int) -> str:
     return f"{value / 1000:.1f} TB"
 
 
-def short(digest: str) -> str:
-    """The first twelve characters of a digest's hex, with its algorithm."""
-    name, _, encoded = digest.partition(":")
-    return f"{name}:{encoded[:12]}"
-
-
 def count(number: int, one: str, many: str = "") -> str:
     """`1 paper`, `2 papers`."""
     return f"{number} {one if number == 1 else many or one + 's'}"

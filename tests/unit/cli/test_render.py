@@ -6,7 +6,7 @@ import json
 import pytest
 
 from retinue.cli.progress import Bar
-from retinue.cli.render import clean, coloured, count, emit, short, size, table
+from retinue.cli.render import clean, coloured, count, emit, size, table
 from retinue.client.transfer import Advanced, Done, How, Planned
 from retinue.oci import digest as digests
 
@@ -42,10 +42,6 @@ def test_counts() -> None:
         "1 paper",
         "2 copies",
     ]
-
-
-def test_short_digests() -> None:
-    assert short(BLOB) == BLOB[:19]
 
 
 def test_text_of_others_is_made_harmless() -> None:
