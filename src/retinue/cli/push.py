@@ -6,7 +6,8 @@ media type if one is given after a colon.
   retinue push HOST/charts:1 chart.tgz:application/vnd.cncf.helm.chart.content.v1.tar+gzip
 
 A folder becomes an image of one layer. The same files give the same digest:
-names are sorted, owners and times are left out.
+names are sorted, owners are left out, and so are times ($SOURCE_DATE_EPOCH sets
+one for all files).
 
   retinue push --image rootfs --entrypoint /app HOST/app:1
 

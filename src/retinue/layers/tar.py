@@ -82,13 +82,16 @@ def write_layer(folder: Path, out: BinaryIO, *, time: int = 0) -> Layer:
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Everything below the folder, in the order of the names' bytes; links are not followed."""
+    """Everything below the folder, in the order of the names' bytes; links are not followed.
+
+    Raises OSError for what is no folder, rather than making an empty layer of it.
+    """
     ahead = [(folder, "")]
     while ahead:
         path, name = ahead.pop()
         if name:
             yield path, name
-        if path.is_dir() and (not name or not path.is_symlink()):
+        if not name or (path.is_dir() and not path.is_symlink()):
             inner = sorted(path.iterdir(), key=lambda each: os.fsencode(each.name), reverse=True)
             ahead += [(each, f"{name}/{each.name}" if name else each.name) for each in inner]
 

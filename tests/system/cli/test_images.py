@@ -294,6 +294,11 @@ def test_what_does_not_go_together_ends_with_2(
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1), ran.err
 
 
+def test_a_folder_that_is_not_there_makes_no_image(ask: Ask, registry: Serving) -> None:
+    ran = ask("push", "--image", "nowhere", f"{registry.host}/cli/nowhere:1")
+    assert (ran.code, ran.out, "nowhere" in ran.err) == (10, "", True)
+
+
 def test_a_registry_that_is_not_there_ends_with_5(ask: Ask) -> None:
     ran = ask("list", "127.0.0.1:1")
     assert (ran.code, ran.err.count("\n")) == (5, 1)

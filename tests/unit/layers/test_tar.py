@@ -122,3 +122,10 @@ def test_an_image_says_what_it_is_of(tmp_path: Path) -> None:
     assert [blob.digest for blob in manifest.blobs] == [digests.of(config), layer.digest]
     assert manifest.media_type == names.OCI_MANIFEST
     assert manifest.annotations == {"k": "v"}
+
+
+@pytest.mark.parametrize("name", ["file", "nothing"])
+def test_what_is_no_folder_is_no_empty_layer(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=name):
+        made(tmp_path / name)
