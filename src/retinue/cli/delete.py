@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from retinue.cli.gathering import Retinue
     from retinue.cli.reach import Writable
     from retinue.client.client import Client
+    from retinue.client.remote import Remote
     from retinue.oci.digest import Digest
     from retinue.oci.reference import Location
 
@@ -180,3 +181,16 @@ async def _execute(reached: "Client", plan: Plan) -> None:
             raise missing(plan.location, plan.digest)
         for paper in plan.papers:
             await store.delete_manifest(paper)
+        for gone in (plan.digest, *plan.papers):
+            await _drop_empty_list(store, gone)
+
+
+async def _drop_empty_list(store: "Remote", subject: "Digest") -> None:
+    """Without a referrers API, an index that lists no papers any more is left at the fallback tag."""
+    from retinue.oci.manifest import Manifest
+    from retinue.oci.tags import fallback_tag
+
+    tag = fallback_tag(subject)
+    listing = await store.tagged(tag)
+    if isinstance(listing, Manifest) and not listing.children:
+        await store.delete_tag(tag)

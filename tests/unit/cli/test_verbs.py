@@ -131,6 +131,15 @@ async def test_lists_leave_out_tags_that_hold_papers(
     assert (await ask_beside("list", name, "--all")).lines == ["1", fallback_tag(IMAGE.digest)]
 
 
+async def test_a_deleted_image_leaves_no_empty_list_of_papers(
+    without_api: Registry, ask_beside: AskBeside
+) -> None:
+    name = await filled(without_api, PAPER, ABOUT_PAPER)
+    ran = await ask_beside("delete", f"{name}@{IMAGE.digest}", "--yes", "--json")
+    assert ran.code == 0, ran.err
+    assert without_api.repos["app"].tags == {}
+
+
 async def test_papers_of_papers_are_deleted_by_the_client_where_the_registry_does_not(
     registry: Registry, ask_beside: AskBeside
 ) -> None:
