@@ -94,6 +94,7 @@ def test_a_large_blob_goes_in_and_out(site: Serving, digest: Digest, way: str) -
         body = parts() if way == "post and put" else None
         answer = client.put(f"{location}?digest={digest}", body)
     assert answer.status == 201, answer.body
+    client.close()  # what follows takes longer than an idle connection is kept
     path = path_of(answer.headers["location"])
     taken(site, path)
     taken(site, path, 7 * MEBIBYTE + 77)
