@@ -191,9 +191,7 @@ class Config:
     open: bool = option(
         False, SWITCH, "let anybody do anything also beyond loopback, where no users are configured"
     )
-    auth_failures: int = option(
-        30, COUNT, "failed logins per minute and address before more are refused", least=1
-    )
+    auth_failures: int = option(30, COUNT, "failed logins per minute and address", least=1)
     max_manifest: int = option(4 << 20, SIZE, "largest manifest", least=1 << 10)
     max_blob: int = option(0, SIZE, "largest blob; 0: no limit")
     max_tags: int = option(32, COUNT, "tags that one manifest push may set", least=10)
@@ -225,7 +223,9 @@ class Config:
         604800.0, DURATION, "time within which stored bytes are read and checked again; 0: never"
     )
     scrub_rate: int = option(16 << 20, SIZE, "bytes per second that checking may read", least=1)
-    header_timeout: float = option(30.0, DURATION, "time for a client to send its headers", least=1)
+    header_timeout: float = option(
+        30.0, DURATION, "time for headers to come, and for a kept connection to idle", least=1
+    )
     body_timeout: float = option(
         60.0, DURATION, "longest pause of a client that sends or takes a body", least=0.1
     )
