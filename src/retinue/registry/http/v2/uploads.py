@@ -73,9 +73,8 @@ def _ticket(services: Services, request: Request, name: str, rest: str) -> Ticke
 
 def _body(services: Services, request: Request) -> Body:
     """Raises MalformedRange, UploadInvalid, UploadTooLarge."""
-    length = request.header(b"content-length")
-    size = int(length) if length is not None and length.isdigit() else None
-    span = request.header(b"content-range")
+    size = request.announced
+    span = request.header("content-range")
     body = Body(request.chunks(), parse_content_range(span) if span is not None else None, size)
     if body.span is not None and size is not None and size != body.span[1] - body.span[0]:
         raise UploadInvalid(f"Content-Range {span!r} does not have Content-Length {size}")
@@ -86,14 +85,13 @@ def _body(services: Services, request: Request) -> Body:
 
 
 def _created(name: str, digest: Digest) -> Response:
-    location = paths.blob(name, digest).encode()
-    headers = [(b"location", location), (names.HEADER_DIGEST.encode(), digest.encode())]
+    headers = [("location", paths.blob(name, digest)), (names.HEADER_DIGEST, digest)]
     return Response(201, headers)
 
 
 def _session(ticket: Ticket, received: int) -> Headers:
     return [
-        (b"location", upload.location(ticket).encode()),
-        (b"range", upload_range(received).encode()),
-        (names.HEADER_UPLOAD_UUID.encode(), ticket.session.encode()),
+        ("location", upload.location(ticket)),
+        ("range", upload_range(received)),
+        (names.HEADER_UPLOAD_UUID, ticket.session),
     ]
