@@ -30,10 +30,16 @@ ALL_TAGS = Sql("""
     where t.repository = :repository and t.name > :after order by t.name limit :most""")
 # A digest begins with 1 or 2, the name of a tag with 0: the first `:after` is one byte 1.
 UNWITNESSED = Sql("""
-    select distinct l.witness from link l
-    where l.repository = :repository and not exists (
+    select l.source as witness from link l
+    where l.repository = :repository and l.witness = l.source and l.source > :after
+    and not exists (
+        select 1 from manifest m where m.repository = l.repository and m.digest = l.source)
+    union
+    select l.witness from link l
+    where l.repository = :repository and l.witness <> l.source and l.witness > :after
+    and not exists (
         select 1 from manifest m where m.repository = l.repository and m.digest = l.witness)
-    and l.witness > :after order by l.witness limit :most""")
+    order by witness limit :most""")
 _SUBJECTS = Sql(
     """
     select target, source, max(case when witness = source then 1 else 0 end),
@@ -57,7 +63,12 @@ _SUBJECTS_OF = bulk("""
     and l.kind = 3 and l.target = unhex(e.value ->> 0)""")
 _STATED = bulk("""
     select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:witnesses) e
-    join link l on l.repository = :repository and l.witness = unhex(e.value ->> 0)""")
+    join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
+    and l.witness = l.source
+    union all
+    select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:witnesses) e
+    join link l on l.repository = :repository and l.witness = unhex(e.value ->> 0)
+    and l.witness <> l.source""")
 _INLINE = bulk("""
     select o.id, b.body from json_each(:ids) e
     join object o on o.id = cast(e.value ->> 0 as bigint)

@@ -27,15 +27,19 @@ _INSERT = bulk("""
     set way = excluded.way, size = excluded.size""")
 _DROP_WITNESSES = bulk("""
     delete from link where repository = :repository
-    and witness in (select unhex(e.value ->> 0) from json_each(:witnesses) e)
+    and (witness in (select unhex(e.value ->> 0) from json_each(:witnesses) e)
+        and witness <> source
+    or source in (select unhex(e.value ->> 0) from json_each(:witnesses) e)
+        and witness = source)
     returning source, kind, target, witness, way, size""")
 _DROP_STATED = bulk("""
     delete from link where repository = :repository and kind = 3 and witness = :witness
-    and source in (select unhex(e.value ->> 0) from json_each(:sources) e)
+    and witness <> source and source in (select unhex(e.value ->> 0) from json_each(:sources) e)
     returning source, kind, target, witness, way, size""")
 _STATED_BY = Sql("""
     select source, kind, target, witness, way, size from link
-    where repository = :repository and witness = :witness""")
+    where repository = :repository and (witness = :witness and witness <> source
+        or source = :witness and witness = source)""")
 _TO = bulk("""
     select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:targets) e
     join link l on l.repository = :repository and l.target = unhex(e.value ->> 0)

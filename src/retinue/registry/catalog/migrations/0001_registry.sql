@@ -85,7 +85,8 @@ create table link (
     primary key (repository, source, kind, target, witness)
 ) {clustered};
 create index link_target on link (repository, target, kind, source);
-create index link_witness on link (repository, witness);
+-- What a manifest states about itself is found by its key; this is for what is stated about others.
+create index link_witness on link (repository, witness) where witness <> source;
 
 -- What lists of papers need, clustered by subject. listed: part of OCI referrers (the paper states
 -- its subject itself). entry: its descriptor as JSON, or null when it is large and is then made
