@@ -63,6 +63,8 @@ class Application:
         except RetinueError as problem:
             _log.critical("this process cannot start: %s", problem)
             sys.exit(1)
+        pauses = self._config.address[1], self._config.body_timeout
+        loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
         gc.freeze()  # what is loaded by now stays: collections need not walk it
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:

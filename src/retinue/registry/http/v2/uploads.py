@@ -74,14 +74,20 @@ def _ticket(services: Services, request: Request, name: str, rest: str) -> Ticke
 def _body(services: Services, request: Request) -> Body:
     """Raises MalformedRange, UploadInvalid, UploadTooLarge."""
     size = request.announced
-    span = request.header("content-range")
-    body = Body(request.chunks(), parse_content_range(span) if span is not None else None, size)
+    span = _span(request)
+    body = Body(request.chunks(), span, size)
     if body.span is not None and size is not None and size != body.span[1] - body.span[0]:
-        raise UploadInvalid(f"Content-Range {span!r} does not have Content-Length {size}")
+        raise UploadInvalid(f"a Content-Range of {body.size} bytes has Content-Length {size}")
     most = services.config.max_blob
     if most and body.size is not None and body.size > most:
         raise UploadTooLarge(most)
     return body
+
+
+def _span(request: Request) -> tuple[int, int] | None:
+    if "content-range" not in request.headers:
+        return None
+    return parse_content_range(request.headers.get("content-range") or "no ASCII")
 
 
 def _created(name: str, digest: Digest) -> Response:
