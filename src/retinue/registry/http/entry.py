@@ -123,7 +123,9 @@ class Entry:
     async def _handle_known(
         self, request: Request, route: Route, handler: Handler, action: Action | None
     ) -> Response:
-        authorization = request.header("authorization")
+        authorization = request.headers.get("authorization")
+        if authorization is None and "authorization" in request.headers:
+            raise Unauthenticated
         request.principal = await self._gate.identify(authorization, request.peer)
         if action is not None:
             self._require(request.principal, action, route)

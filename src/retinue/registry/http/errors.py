@@ -16,7 +16,6 @@ from retinue.registry.http.exchange import (
     BodyTooSlow,
     ClientGone,
     Headers,
-    MalformedHeader,
     MalformedQuery,
     Response,
 )
@@ -57,7 +56,6 @@ TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     ClientGone: (400, Code.SIZE_INVALID),  # who only closed his half still hears it
     BodyTooLarge: (413, Code.SIZE_INVALID),
     BodyTooSlow: (408, Code.BLOB_UPLOAD_INVALID),
-    MalformedHeader: (400, Code.UNSUPPORTED),
     MalformedQuery: (400, Code.UNSUPPORTED),
     InvalidPage: (400, Code.UNSUPPORTED),
     MalformedRange: (416, Code.BLOB_UPLOAD_INVALID),

@@ -94,14 +94,6 @@ class BodyTooSlow(RetinueError):
         self.seconds = seconds
 
 
-class MalformedHeader(RetinueError):
-    """A header that would matter has a value that cannot be read."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the header {name} has a value that is not ASCII")
-        self.name = name
-
-
 class MalformedQuery(RetinueError):
     """The query string cannot be read, or has too many parameters."""
 
@@ -145,13 +137,6 @@ class Request:
         """The client's address."""
         return self.origin or address(self.scope.client)
 
-    def header(self, name: str) -> str | None:
-        """The first value of a header; raises MalformedHeader."""
-        value = self.headers.get(name)
-        if value is None and name in self.headers:
-            raise MalformedHeader(name)
-        return value
-
     def params(self) -> dict[str, list[str]]:
         """Query parameters in order of arrival; raises MalformedQuery."""
         if self.parsed is None:
@@ -183,7 +168,7 @@ class Request:
     @property
     def announced(self) -> int | None:
         """The Content-Length, where it counts (RFC 9112 6.3). What is no number never gets here."""
-        length = self.header("content-length")
+        length = self.headers.get("content-length")
         if length is None or not length.isdecimal() or "transfer-encoding" in self.headers:
             return None
         return int(length)

@@ -42,7 +42,7 @@ async def put(services: Services, request: Request, name: str, rest: str) -> Res
     tags = _tags(services, request, rest, digest)
     expected = _expectation(request, tags)
     body = await _body(services, request)
-    declared = request.header("content-type")
+    declared = _declared(request)
     if digest is None and not request.tells_its_end:
         _require_whole(body)
     work = _Work(body, declared, digest, services.config.max_manifest)
@@ -79,6 +79,14 @@ async def _body(services: Services, request: Request) -> bytes:
         return await request.body(services.config.max_manifest)
     except BodyTooLarge as problem:
         raise ManifestTooLarge(problem.limit) from problem
+
+
+def _declared(request: Request) -> str | None:
+    """The Content-Type; raises ManifestInvalid when it cannot be read."""
+    declared = request.headers.get("content-type")
+    if declared is None and "content-type" in request.headers:
+        raise ManifestInvalid("its Content-Type is not ASCII")
+    return declared
 
 
 def _require_whole(body: bytes) -> None:
