@@ -65,6 +65,8 @@ class Wire:
     whole: bool = True
     before: Callable[[int], Any] | None = None
     """Awaited before part number n is delivered."""
+    version: str = "1.1"
+    """Of HTTP."""
 
     async def arriving(self) -> AsyncIterator[bytes]:
         for number, part in enumerate(self.parts):
@@ -115,7 +117,7 @@ class Rig:
         """One request. Headers as given: no Content-Length comes by itself."""
         wire = body if isinstance(body, Wire) else Wire([body] if body else [])
         path, _, query = path.partition("?")
-        scope = rsgi.Scope(method, path, query, rsgi.Fields(headers or {}))
+        scope = rsgi.Scope(method, path, query, rsgi.Fields(headers or {}), wire.version)
         connection = rsgi.Wire(wire.arriving(), cut=not wire.whole)
         await self.entry(scope, connection)
         pairs = connection.headers
