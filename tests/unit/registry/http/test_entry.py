@@ -222,7 +222,6 @@ async def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixt
         ((b"12345",), False, {"content-length": "4"}, 400),
         ((b"123", b"45"), False, {"content-length": "5"}, 200),
         ((b"12345",), False, {"content-length": "4", "transfer-encoding": "chunked"}, 200),
-        ((b"12345",), False, {"content-length": "\xb2"}, 400),
     ],
 )
 async def test_a_body_is_whole_and_bounded_or_refused(
