@@ -210,6 +210,19 @@ def processes(serving: Serving) -> Sequence[int]:
     return [int(each) for each in found]
 
 
+def held(serving: Serving) -> int:
+    """How many stored copies are open in the server."""
+    blobs = str(Path(serving.data) / "blobs")
+    found = 0
+    for pid in processes(serving):
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                found += str(each.readlink()).startswith(blobs)
+            except FileNotFoundError:
+                continue  # it was closed just now
+    return found
+
+
 def memory(serving: Serving) -> dict[int, int]:
     """Bytes that are each worker's own, by process: its part of shared pages is counted (PSS)."""
     return {pid: _figure(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") for pid in processes(serving)}

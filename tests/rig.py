@@ -1,4 +1,4 @@
-"""The registry as one ASGI application in this process, over real stores: requests in, answers out.
+"""The registry as one application in this process, over real stores: requests in, answers out.
 
 `rig` is a fixture to import into a `conftest.py` beside `catalog`.
 """
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+import rsgi
 from builders import blobs_of
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -22,7 +23,6 @@ from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http.entry import Entry
-from retinue.registry.http.exchange import Receive
 from retinue.registry.http.table import TABLE
 from retinue.registry.storage.files import FileBlobStore
 
@@ -65,24 +65,14 @@ class Wire:
     whole: bool = True
     before: Callable[[int], Any] | None = None
     """Awaited before part number n is delivered."""
+    version: str = "1.1"
+    """Of HTTP."""
 
-    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+    async def arriving(self) -> AsyncIterator[bytes]:
         for number, part in enumerate(self.parts):
             if self.before is not None:
                 await self.before(number)
-            yield {"type": "http.request", "body": part, "more_body": True}
-        if self.whole:
-            yield {"type": "http.request", "body": b"", "more_body": False}
-        while True:
-            yield {"type": "http.disconnect"}
-
-    def receive(self) -> Receive:
-        stream = self.messages()
-
-        async def receive() -> dict[str, Any]:
-            return await anext(stream)
-
-        return receive
+            yield part
 
 
 @dataclass(slots=True)
@@ -127,22 +117,12 @@ class Rig:
         """One request. Headers as given: no Content-Length comes by itself."""
         wire = body if isinstance(body, Wire) else Wire([body] if body else [])
         path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query.encode(),
-            "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
-            "client": ("127.0.0.1", 1),
-            "scheme": "http",
-        }
-        sent: list[dict[str, Any]] = []
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        await self.entry(scope, wire.receive(), send)
-        return _answer(sent)
+        scope = rsgi.Scope(method, path, query, rsgi.Fields(headers or {}), wire.version)
+        connection = rsgi.Wire(wire.arriving(), cut=not wire.whole)
+        await self.entry(scope, connection)
+        pairs = connection.headers
+        tags = tuple(value for key, value in pairs if key == "oci-tag")
+        return Answer(connection.status, dict(pairs), connection.body, tags)
 
     # ---- what most tests begin with
 
@@ -218,19 +198,6 @@ def statement(text: str) -> Sql:
     sql = Sql(text, scans=True)
     ALL.remove(sql)
     return sql
-
-
-def _answer(sent: Sequence[Mapping[str, Any]]) -> Answer:
-    if not sent:
-        return Answer(0, {}, b"")  # nobody was there to be answered
-    start, *rest = sent
-    body = b"".join(message.get("body", b"") for message in rest)
-    for message in rest:
-        if message["type"] == "http.response.pathsend":
-            body = Path(message["path"]).read_bytes()
-    pairs = [(k.decode(), v.decode()) for k, v in start["headers"]]
-    tags = tuple(value for key, value in pairs if key == "oci-tag")
-    return Answer(start["status"], dict(pairs), body, tags)
 
 
 @pytest.fixture

@@ -111,6 +111,28 @@ async def test_rule_6_a_manifest_that_was_cut_off_is_not_stored(rig: Rig) -> Non
     assert await rig.status("v1") == 404
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body", "status"),
+    [
+        (names.OCI_MANIFEST, image().raw, 201),
+        (names.OCI_MANIFEST, image().raw[:-1], 400),
+        (names.OCI_MANIFEST, image().raw[: image().raw.index(b"}") + 1], 400),
+        (names.OCI_OBJECT_JWT, b"e30.e30.e30", 400),
+    ],
+    ids=["whole", "half", "half that ends like a whole", "JWS"],
+)
+async def test_rule_6_over_http_2_a_manifest_by_tag_shows_its_end(
+    rig: Rig, media_type: str, body: bytes, status: int
+) -> None:
+    """Without a length a cut looks like an end there."""
+    await rig.basics()
+    headers = {"content-type": media_type}
+    answer = await rig.call("PUT", f"{MANIFESTS}v1", Wire([body], version="2"), headers)
+    assert answer.status == status
+    assert (b"Content-Length" in answer.body) == (status == 400 and not body.endswith(b"}"))
+    assert await rig.status("v1") == (200 if status == 201 else 404)
+
+
 @pytest.mark.parametrize("tag", ["-dash", "a" * 129, "a b", "ä"])
 async def test_a_tag_that_is_none_is_refused(rig: Rig, tag: str) -> None:
     await rig.basics()

@@ -14,6 +14,7 @@ from protocol import (
     assert_no_fault,
     code_of,
     files,
+    held,
     in_flight,
     path_of,
     unchanged,
@@ -270,15 +271,36 @@ def test_a_body_that_stops_is_told_and_cut_off(site: Serving, sent: bytes) -> No
         connection.close()
 
 
-def test_a_client_that_takes_nothing_is_given_up(site: Serving) -> None:
+@pytest.mark.parametrize("span", ["x: y", "range: bytes=1-"], ids=["whole", "part"])
+def test_a_client_that_takes_nothing_is_given_up(site: Serving, span: str) -> None:
     client = Client(site)
     digest = client.push_blob(NAME, LARGE * 30)
     client.close()
+    before = held(site)
     connections = [site.connect() for _ in range(5)]
     for connection in connections:
-        sent = request("GET", f"/v2/{NAME}/blobs/{digest}", b"", "range: bytes=1-")
-        connection.sendall(sent)
-        assert connection.recv(12) == b"HTTP/1.1 206"
-    until(lambda: in_flight(site) == 0)
+        connection.sendall(request("GET", f"/v2/{NAME}/blobs/{digest}", b"", span))
+        assert connection.recv(11) == b"HTTP/1.1 20"
+    assert held(site) == before + len(connections)
+    until(lambda: held(site) == before)
     for connection in connections:
         connection.close()
+
+
+def chunked(end: bytes) -> bytes:
+    """A manifest in one chunk, and what follows it."""
+    head, _, body = put_manifest().partition(b"\r\n\r\n")
+    head = head.replace(b"content-length: %d" % len(body), b"transfer-encoding: chunked")
+    return b"%b\r\nconnection: close\r\n\r\n%x\r\n%b\r\n%b" % (head, len(body), body, end)
+
+
+@pytest.mark.usefixtures("nothing_kept")
+@pytest.mark.parametrize("end", [b"", b"5\r\n{", b"zz\r\n"], ids=["nothing", "half", "noise"])
+def test_chunks_that_end_early_are_no_whole(site: Serving, end: bytes) -> None:
+    """Storage rule 6: even if what came looks like a manifest."""
+    answer = parsed(exchange(site, chunked(end), half_close=True))
+    assert (answer.status, code_of(answer)) == (400, "SIZE_INVALID")
+
+
+def test_chunks_that_end_as_they_should_are_the_whole(site: Serving) -> None:
+    assert parsed(exchange(site, chunked(b"0\r\n\r\n"))).status == 201

@@ -9,16 +9,19 @@ import secrets
 import signal
 import sys
 import time
+from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols, TaskImpl
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
 from retinue.registry.catalog.opening import migrate_now, open_catalog
@@ -27,7 +30,7 @@ from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http import listening, logs, operations, traces
 from retinue.registry.http.entry import Entry
-from retinue.registry.http.exchange import Receive, Send
+from retinue.registry.http.exchange import Scope, Wire
 from retinue.registry.http.table import TABLE
 from retinue.registry.metrics import Metrics, Shared
 from retinue.registry.storage.blobstore import BlobStore
@@ -41,48 +44,64 @@ _log = logging.getLogger("retinue.server")
 
 
 class Application:
-    """The ASGI application of one process; its stores are opened in the process that uses them."""
+    """The RSGI application of one process; its stores are opened in the process that uses them."""
 
     def __init__(self, config: Config, shared: Shared, turn: Any) -> None:
         self._config = config
         self._shared = shared
         self._turn = turn
-        self._entry: traces.App | None = None
+        self._open: _Open | None = None
 
-    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and self._entry is not None:
-            return self._entry(scope, receive, send)
-        return self._lifespan(receive, send)
+    def __rsgi__(self, scope: Scope, wire: Wire) -> Awaitable[None]:
+        assert self._open is not None
+        return self._open.app(scope, wire)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        blobs = FileBlobStore(
-            self._config.data, durable=self._config.durable, threads=self._config.threads
-        )
+    def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
+        """Exits when the stores cannot be opened: a process that serves must be able to."""
+        try:
+            self._open = loop.run_until_complete(self._start())
+        except RetinueError as problem:
+            _log.critical("this process cannot start: %s", problem)
+            sys.exit(1)
+        pauses = self._config.address[1], self._config.body_timeout
+        loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
+        gc.freeze()  # what is loaded by now stays: collections need not walk it
+
+    def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
+        assert self._open is not None
+        loop.run_until_complete(self._open.close())
+
+    async def _start(self) -> "_Open":
+        config = self._config
+        blobs = FileBlobStore(config.data, durable=config.durable, threads=config.threads)
         metrics = self._shared.claim(self._turn, _alive)
-        services = await open_services(self._config, blobs, metrics)
-        worker = Worker(services, upkeep(self._config), f"{services.boot}:{os.getpid()}")
+        services = await open_services(config, blobs, metrics)
+        worker = Worker(services, upkeep(config), f"{services.boot}:{os.getpid()}")
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
-        self._entry = Entry(services, table, secrets.token_hex(4))
-        tracers = self._trace()
-        gc.freeze()  # what is loaded by now stays: collections need not walk it
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await worker.stop()
-        if tracers is not None:
-            tracers.shutdown()
-        await services.catalog.close()
-        await blobs.close()
-        await send({"type": "lifespan.shutdown.complete"})
+        entry = Entry(services, table, secrets.token_hex(4))
+        if not config.traces:
+            return _Open(entry, services, blobs, worker, None)
+        tracers = traces.provider(config.traces)
+        return _Open(traces.traced(entry, tracers), services, blobs, worker, tracers)
 
-    def _trace(self) -> Any:
-        """What must be shut down in the end; None unless traces are configured."""
-        if not self._config.traces or self._entry is None:
-            return None
-        tracers = traces.provider(self._config.traces)
-        self._entry = traces.traced(self._entry, tracers)
-        return tracers
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What a process has opened. `tracers`: None unless traces are configured."""
+
+    app: traces.App
+    services: Services
+    blobs: FileBlobStore
+    worker: Worker
+    tracers: Any
+
+    async def close(self) -> None:
+        await self.worker.stop()
+        if self.tracers is not None:
+            self.tracers.shutdown()
+        await self.services.catalog.close()
+        await self.blobs.close()
 
 
 async def open_services(config: Config, blobs: BlobStore, metrics: Metrics) -> Services:
@@ -130,7 +149,8 @@ class Server(MPServer):
             "retinue.registry.app",
             address=host,
             port=port,
-            interface=Interfaces.ASGI,
+            interface=Interfaces.RSGI,
+            task_impl=TaskImpl.asyncio,
             workers=processes(config),
             loop=Loops.uvloop,
             http=HTTPModes.auto if config.tls_cert else HTTPModes.http1,
@@ -208,8 +228,9 @@ def serve(config: Config) -> int:
     server = Server(config, shared)
     server.on_startup(partial(_announce, config, password))
     watch_certificate(config)
+    loader: Any = partial(Application, config, shared, turn)
     try:
-        server.serve(target_loader=lambda: Application(config, shared, turn), wrap_loader=False)
+        server.serve(target_loader=loader, wrap_loader=False)
     except SystemExit as end:
         return int(end.code or 0)
     return 0

@@ -12,10 +12,10 @@ OVERHEAD = 512
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`headers` are those that always go with the bytes, encoded once."""
+    """`headers` are those that always go with the bytes."""
 
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class ByteCache:

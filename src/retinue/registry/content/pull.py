@@ -1,7 +1,6 @@
 """Pulling: what a tag or digest names, and its bytes, verified before anybody is given them."""
 
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from retinue.errors import RetinueError
@@ -41,7 +40,6 @@ class Large:
 
     digest: Digest
     size: int
-    location: str
     at: LocalFile | Redirect | None
 
 
@@ -102,13 +100,13 @@ async def _load(services: Services, found: Found, media_type: str) -> Entry:
     return Entry(body, described(digest, media_type))
 
 
-def described(digest: Digest, media_type: str) -> tuple[tuple[bytes, bytes], ...]:
+def described(digest: Digest, media_type: str) -> tuple[tuple[str, str], ...]:
     """The headers that go with content."""
     return (
-        (b"content-type", (media_type or names.OCTET_STREAM).encode("latin-1")),
-        (names.HEADER_DIGEST.encode(), digest.encode()),
-        (b"etag", f'"{digest}"'.encode()),
-        (b"accept-ranges", b"bytes"),
+        ("content-type", media_type or names.OCTET_STREAM),
+        (names.HEADER_DIGEST, digest),
+        ("etag", f'"{digest}"'),
+        ("accept-ranges", "bytes"),
     )
 
 
@@ -139,14 +137,7 @@ async def large(services: Services, found: Found, *, look: bool) -> Large:
     at = await services.blobs.locate(found.location) if look else None
     if look and (at is None or (isinstance(at, LocalFile) and at.size != found.size)):
         await refuse(services, found)
-    return Large(digests.from_bytes(found.digest), found.size, found.location, at)
-
-
-async def part(services: Services, location: str, start: int, end: int) -> AsyncIterator[bytes]:
-    """Bytes `start` to `end` (exclusive) of a stored copy."""
-    async with services.blobs.read(location, start, end) as chunks:
-        async for chunk in chunks:
-            yield chunk
+    return Large(digests.from_bytes(found.digest), found.size, at)
 
 
 async def keep_alive(services: Services, found: Found, *, manifest: bool) -> None:

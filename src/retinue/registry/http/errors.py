@@ -110,16 +110,16 @@ def answer(problem: RetinueError, request_id: str) -> Response:
         return failed(status, str(code), request_id)
     assert isinstance(code, Code)
     body = error_body(code, str(problem), _detail(problem))
-    return Response(status, [(b"content-type", b"application/json"), *_headers(problem)], body)
+    return Response(status, [("content-type", "application/json"), *_headers(problem)], body)
 
 
 def failed(status: int, code: str, request_id: str) -> Response:
     """An error of ours: the request id is what a user can tell whoever reads the logs."""
     text = "the registry cannot do this now" if status == 503 else "the registry failed"
     error = {"code": code, "message": f"{text}; request id {request_id}"}
-    headers: Headers = [(b"content-type", b"application/json")]
+    headers: Headers = [("content-type", "application/json")]
     if status == 503:
-        headers.append((b"retry-after", b"5"))
+        headers.append(("retry-after", "5"))
     return Response(status, headers, json.dumps({"errors": [error]}).encode())
 
 
@@ -134,18 +134,15 @@ def _detail(problem: RetinueError) -> Any:
 
 def _headers(problem: RetinueError) -> Headers:
     if isinstance(problem, Unauthenticated):
-        return [(b"www-authenticate", str(Basic(REALM)).encode())]
+        return [("www-authenticate", str(Basic(REALM)))]
     if isinstance(problem, MethodNotAllowed):
-        return [(b"allow", ", ".join(problem.allowed).encode())]
+        return [("allow", ", ".join(problem.allowed))]
     if isinstance(problem, TooManyFailures):
-        return [(b"retry-after", b"%d" % problem.wait)]
+        return [("retry-after", str(problem.wait))]
     if isinstance(problem, Unsatisfiable):
-        return [(b"content-range", unsatisfied(problem.size).encode())]
+        return [("content-range", unsatisfied(problem.size))]
     if isinstance(problem, content.TagPrecondition) and problem.actual:
-        return [(b"etag", f'"{problem.actual}"'.encode())]
+        return [("etag", f'"{problem.actual}"')]
     if isinstance(problem, content.RangeOutOfOrder):
-        return [
-            (b"location", problem.location.encode()),
-            (b"range", upload_range(problem.offset).encode()),
-        ]
+        return [("location", problem.location), ("range", upload_range(problem.offset))]
     return []

@@ -1,18 +1,71 @@
-"""Requests and responses as the handlers see them: raw ASGI, no framework on the hot path."""
+"""Requests and responses as the handlers see them: RSGI as it comes, no framework on the hot path.
+
+RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
+"""
 
 from asyncio import timeout
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from retinue.errors import RetinueError
-from retinue.registry.access.principal import Principal
+from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.storage.blobstore import LocalFile
 
-Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
-Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-Headers: TypeAlias = list[tuple[bytes, bytes]]
+Headers: TypeAlias = list[tuple[str, str]]
+Pairs: TypeAlias = Sequence[tuple[str, str]]
+
+
+class Fields(Protocol):
+    """Headers of a request, by lower-case name. A value that is not ASCII is left out, though
+    its name is `in` here."""
+
+    def get(self, key: str) -> str | None: ...
+
+    def get_all(self, key: str) -> Sequence[str]: ...
+
+    def __contains__(self, key: str) -> bool: ...
+
+
+class Scope(Protocol):
+    """What a request's first lines say. `path` is percent-decoded; `client` is host:port."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def query_string(self) -> str: ...
+
+    @property
+    def headers(self) -> Fields: ...
+
+    @property
+    def http_version(self) -> str: ...
+
+    @property
+    def client(self) -> str: ...
+
+
+class Wire(Protocol):
+    """The connection: the parts of a body, and one answer. The server adds the Content-Length of
+    an answer given as bytes; `end` is exclusive."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def response_empty(self, status: int, headers: Headers) -> None: ...
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None: ...
+
+    def response_file(self, status: int, headers: Headers, file: str) -> None: ...
+
+    def response_file_range(
+        self, status: int, headers: Headers, file: str, start: int, end: int
+    ) -> None: ...
+
 
 MAX_PARAMS = 64
 """Query parameters that are looked at; a request with more is refused."""
@@ -51,32 +104,38 @@ class MalformedQuery(RetinueError):
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower case, as ASGI delivers them."""
+    """One request. `query` is not decoded."""
 
     method: str
     path: str
-    query: bytes
-    headers: Headers
-    receive: Receive
-    principal: Principal
+    scope: Scope
+    headers: Fields
+    wire: Wire
     request_id: str
-    peer: str
-    scheme: str
     idle: float = 60.0
     """Seconds that a client may pause within its body."""
+    principal: Principal = ANONYMOUS
+    origin: str | None = None
+    """The client's address where a trusted proxy says it."""
     ended: bool = False
     """Whether all of the body was read."""
     broken: bool = False
     """Whether the rest of it will never come."""
+    arriving: AsyncIterator[bytes] | None = None
+    """The body, once somebody has begun to read it."""
+    received: int = 0
+    """Bytes of it so far."""
     parsed: dict[str, list[str]] | None = None
     """The query, once somebody has asked for it."""
 
-    def header(self, name: bytes) -> str | None:
-        """The first value of a header, decoded as latin-1."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+    @property
+    def query(self) -> str:
+        return self.scope.query_string
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self.origin or address(self.scope.client)
 
     def params(self) -> dict[str, list[str]]:
         """Query parameters in order of arrival; raises MalformedQuery."""
@@ -88,14 +147,14 @@ class Request:
         found: dict[str, list[str]] = {}
         try:
             pairs = parse_qsl(
-                self.query.decode("ascii"),
+                self.query,
                 keep_blank_values=True,
                 errors="strict",
                 max_num_fields=MAX_PARAMS,
             )
         except ValueError as problem:
             raise MalformedQuery(f"cannot be read: {problem}") from problem
-        if "%00" in self.query.decode("ascii"):
+        if "%00" in self.query:
             raise MalformedQuery("has a zero byte")  # text that PostgreSQL cannot hold
         for key, value in pairs:
             found.setdefault(key, []).append(value)
@@ -106,31 +165,63 @@ class Request:
         values = self.params().get(name)
         return values[0] if values else None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Only `more_body=False` ends it (storage rule 6).
+    @property
+    def announced(self) -> int | None:
+        """The Content-Length, where it counts (RFC 9112 6.3). What is no number never gets here."""
+        length = self.headers.get("content-length")
+        if length is None or not length.isdecimal() or "transfer-encoding" in self.headers:
+            return None
+        return int(length)
 
-        Raises ClientGone, BodyTooSlow.
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether the end of the body can be told from a cut.
+
+        Not so in HTTP/2, where a client that gives up (CANCEL) looks like one that is done, unless
+        it said how much would come.
         """
-        while True:
-            try:
-                async with timeout(self.idle):
-                    message = await self.receive()
-            except TimeoutError as problem:
-                self.broken = True
-                raise BodyTooSlow(self.idle) from problem
-            if message["type"] != "http.request":
-                self.broken = True
-                raise ClientGone
-            self.ended = not message.get("more_body", False)
-            if body := message.get("body"):
-                yield body
-            if self.ended:
-                return
+        return not self.scope.http_version.startswith("2") or self.announced is not None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises ClientGone, BodyTooSlow.
+
+        A part of it is never taken for the whole (storage rule 6). With a Content-Length, the
+        bytes are counted. Without one, the server delivers one empty part at the end, and a second
+        one when the connection was cut (over HTTP/1: see `tells_its_end`).
+        """
+        announced = self.announced
+        empty = 0
+        while self.received != announced:
+            part = await self._next()
+            if part is None:
+                break
+            if part:
+                self.received += len(part)
+                yield part
+            else:
+                empty += 1
+        whole = empty == 1 or not self.tells_its_end
+        if self.received != announced and not (announced is None and whole):
+            self.broken = True
+            raise ClientGone
+        self.ended = True
+
+    async def _next(self) -> bytes | None:
+        """The next part; None after the last one. Raises BodyTooSlow."""
+        if self.arriving is None:
+            self.arriving = aiter(self.wire)
+        try:
+            async with timeout(self.idle):
+                return await anext(self.arriving)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError as problem:
+            self.broken = True
+            raise BodyTooSlow(self.idle) from problem
 
     async def body(self, limit: int) -> bytes:
         """The whole body; raises BodyTooLarge before more than `limit` bytes are kept."""
-        length = self.header(b"content-length")
-        if length is not None and length.isdigit() and int(length) > limit:
+        if (self.announced or 0) > limit:
             raise BodyTooLarge(limit)
         parts: list[bytes] = []
         size = 0
@@ -149,7 +240,7 @@ class Request:
         """
         if self.ended or not self._has_body():
             return True
-        if self.broken or self.header(b"expect") is not None:  # reading would ask for the body
+        if self.broken or "expect" in self.headers:  # reading would ask for the body
             return False
         try:
             async with timeout(seconds):
@@ -162,19 +253,37 @@ class Request:
         return True
 
     def _has_body(self) -> bool:
-        length = self.header(b"content-length")
-        return length not in {None, "0"} or self.header(b"transfer-encoding") is not None
+        length = self.headers.get("content-length")
+        return length not in {None, "0"} or "transfer-encoding" in self.headers
+
+
+def address(client: str) -> str:
+    """The host of host:port, an IPv6 address without its brackets."""
+    return client.rpartition(":")[0].strip("[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes `start` to `end` (exclusive) of a file."""
+
+    file: LocalFile
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
 
 
 @dataclass(slots=True)
 class Response:
     """What a handler answers.
 
-    `body` is bytes, a file that the server sends itself, or a stream. `length` is for a stream,
-    and for HEAD (where the body stays empty). The writer adds content-length and request id.
+    `body` is bytes, or (a part of) a file that the server sends itself. `length` is for HEAD,
+    where the body stays empty. The writer adds request id and, where needed, content-length.
     """
 
     status: int
-    headers: Headers = field(default_factory=list)
-    body: bytes | LocalFile | AsyncIterator[bytes] = b""
+    headers: Pairs = field(default_factory=tuple)
+    body: bytes | LocalFile | Part = b""
     length: int | None = None

@@ -47,6 +47,35 @@ def require_free(address: tuple[str, int]) -> None:
             raise AddressUnusable(address, os.strerror(problem.errno or 0)) from problem
 
 
+def limit_pauses(port: int, seconds: float, proc: Path = Path("/proc")) -> None:
+    """Connections to `port` that this process accepts from now on end when their client takes
+    nothing of an answer for so long: they inherit TCP_USER_TIMEOUT (tcp(7)).
+
+    The server sends files by itself, and knows no such limit.
+    """
+    for number in [int(each.name) for each in (proc / "self/fd").iterdir()]:
+        listener = _listener(number)
+        if listener is None:
+            continue
+        with listener:
+            if listener.getsockname()[1] == port:
+                pause = int(seconds * 1000)
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause)
+
+
+def _listener(number: int) -> socket.socket | None:
+    """The listening TCP socket behind a descriptor, if it is one."""
+    try:
+        found = socket.socket(fileno=os.dup(number))
+    except OSError:
+        return None  # closed by now, or no socket
+    internet = found.family in {socket.AF_INET, socket.AF_INET6}
+    if internet and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return found
+    found.close()
+    return None
+
+
 def holder(port: int, proc: Path = Path("/proc")) -> tuple[int, str] | None:
     """Process id and command of who listens on a port; None when that cannot be seen."""
     inodes = _listening(port, proc)

@@ -9,8 +9,8 @@ from retinue.registry.http.entry import Handler, Methods
 from retinue.registry.http.exchange import Request, Response
 from retinue.registry.metrics import Shared, exposition
 
-_TEXT = (b"content-type", b"text/plain; charset=utf-8")
-_METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_TEXT = ("content-type", "text/plain; charset=utf-8")
+_METRICS = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 
 
 def table(shared: Shared) -> Mapping[str, Methods]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
-from retinue.registry.http.exchange import Headers
+from retinue.registry.http.exchange import Fields
 
 MAX_HOPS = 16
 """Addresses of X-Forwarded-For that are looked at, from the end."""
@@ -15,20 +15,17 @@ class Proxies:
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = tuple(ip_network(network) for network in networks)
 
-    def origin(self, peer: str, scheme: str, headers: Headers) -> tuple[str, str]:
-        """Address and scheme of the client: the last hop that is no trusted proxy."""
+    def origin(self, peer: str, headers: Fields) -> str:
+        """The client's address: the last hop that is no trusted proxy."""
         if not self._trusted(peer):
-            return peer, scheme
-        proto = _last(headers, b"x-forwarded-proto")
-        if proto and proto[-1] in {"http", "https"}:
-            scheme = proto[-1]
-        for hop in reversed(_last(headers, b"x-forwarded-for")[-MAX_HOPS:]):
+            return peer
+        for hop in reversed(_items(headers.get_all("x-forwarded-for"))[-MAX_HOPS:]):
             if not _is_address(hop):
                 break
             peer = hop
             if not self._trusted(hop):
                 break
-        return peer, scheme
+        return peer
 
     def _trusted(self, address: str) -> bool:
         if not _is_address(address):
@@ -37,9 +34,8 @@ class Proxies:
         return any(found in network for network in self._networks)
 
 
-def _last(headers: Headers, name: bytes) -> list[str]:
+def _items(lines: Iterable[str]) -> list[str]:
     """The items of a list header, over all its lines."""
-    lines = [value.decode("latin-1") for key, value in headers if key == name]
     return [item.strip() for line in lines for item in line.split(",") if item.strip()]
 
 

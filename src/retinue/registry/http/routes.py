@@ -1,18 +1,12 @@
 """From a path to a resource, without patterns: the last parts of a path name it."""
 
-from typing import NamedTuple
+from typing import TypeAlias
 
+Route: TypeAlias = tuple[str, str, str]
+"""Resource, repository, and what follows the resource's word."""
 
-class Route(NamedTuple):
-    """`rest` is what follows the resource's word."""
-
-    resource: str
-    name: str
-    rest: str
-
-
-NOWHERE = Route("", "", "")
-PING = Route("ping", "", "")
+NOWHERE: Route = ("", "", "")
+PING: Route = ("ping", "", "")
 
 _PLAIN = frozenset({"manifests", "blobs", "referrers"})
 
@@ -28,22 +22,22 @@ def find(path: str) -> Route:
     name, _, word = prefix.rpartition("/")
     if word in _PLAIN and name and rest:
         if word == "blobs" and rest == "uploads":
-            return Route("uploads", name, "")
-        return Route(word, name, rest)
+            return "uploads", name, ""
+        return word, name, rest
     return _other(path, name, word, rest)
 
 
 def _other(path: str, name: str, word: str, rest: str) -> Route:
     if word == "uploads" and name.endswith("/blobs"):
-        return Route("uploads", name.removesuffix("/blobs"), rest)
+        return "uploads", name.removesuffix("/blobs"), rest
     if word == "tags" and rest == "list" and name:
-        return Route("tags", name, rest)
+        return "tags", name, rest
     if path == "/v2/":
         return PING
     if path == "/v2/_catalog":
-        return Route("catalog", "", "")
+        return "catalog", "", ""
     if word == "ext" and rest == "discover" and (name == "_oci" or name.endswith("/_oci")):
-        return Route("extensions", name.removesuffix("_oci").removesuffix("/"), rest)
+        return "extensions", name.removesuffix("_oci").removesuffix("/"), rest
     return NOWHERE
 
 
@@ -51,12 +45,12 @@ def old(path: str) -> Route:
     """The discovery endpoints of earlier drafts; NOWHERE for anything else."""
     prefix, _, last = path.rpartition("/")
     if last == "referrers" and prefix.startswith("/v2/") and prefix.endswith("/_oras/artifacts"):
-        return Route("old-oras", prefix[4:].removesuffix("/_oras/artifacts"), "")
+        return "old-oras", prefix[4:].removesuffix("/_oras/artifacts"), ""
     for start, end, resource in _OLD:
         if path.startswith(start) and last == end:
             name, found, reference = prefix.removeprefix(start).rpartition("/manifests/")
             if found and name and "/" not in reference:
-                return Route(resource, name, reference)
+                return resource, name, reference
     return NOWHERE
 
 

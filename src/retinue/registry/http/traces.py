@@ -1,6 +1,6 @@
 """OpenTelemetry traces: an extra, imported only where an endpoint is configured."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from retinue import __version__
 from retinue.errors import RetinueError
 from retinue.registry.http import routes
-from retinue.registry.http.exchange import Headers, Receive, Send
+from retinue.registry.http.exchange import Fields, Headers, Scope, Wire
 
-App: TypeAlias = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Wire], Awaitable[None]]
 _MAX_PATH = 512
 
 
@@ -50,28 +50,55 @@ def traced(app: App, tracers: Any) -> App:
     propagator = context.TraceContextTextMapPropagator()
     tracer = tracers.get_tracer("retinue.registry", __version__)
 
-    async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        method, path = scope["method"][:16], scope["path"]
-        resource = routes.find(path).resource or "other"
-        parent = propagator.extract(_parent(scope["headers"]))
+    async def answer(scope: Scope, wire: Wire) -> None:
+        method, path = scope.method[:16], scope.path
+        resource = routes.find(path)[0] or "other"
+        parent = propagator.extract(_parent(scope.headers))
         with tracer.start_as_current_span(
             f"{method} {resource}", context=parent, kind=api.SpanKind.SERVER
         ) as span:
             span.set_attribute("http.request.method", method)
             span.set_attribute("url.path", path[:_MAX_PATH])
 
-            async def watched(message: dict[str, Any]) -> None:
-                if message["type"] == "http.response.start":
-                    span.set_attribute("http.response.status_code", message["status"])
-                    if message["status"] >= 500:
-                        span.set_status(api.Status(api.StatusCode.ERROR))
-                await send(message)
+            def tell(status: int) -> None:
+                span.set_attribute("http.response.status_code", status)
+                if status >= 500:
+                    span.set_status(api.Status(api.StatusCode.ERROR))
 
-            await app(scope, receive, watched)
+            await app(scope, _Watched(wire, tell))
 
     return answer
 
 
-def _parent(headers: Headers) -> dict[str, str]:
-    wanted = {b"traceparent", b"tracestate"}
-    return {k.decode(): v.decode("latin-1") for k, v in headers if k in wanted}
+class _Watched:
+    """A connection that tells the status of its answer."""
+
+    def __init__(self, wire: Wire, tell: Callable[[int], None]) -> None:
+        self._wire = wire
+        self._tell = tell
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._wire)
+
+    def response_empty(self, status: int, headers: Headers) -> None:
+        self._tell(status)
+        self._wire.response_empty(status, headers)
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
+        self._tell(status)
+        self._wire.response_bytes(status, headers, body)
+
+    def response_file(self, status: int, headers: Headers, file: str) -> None:
+        self._tell(status)
+        self._wire.response_file(status, headers, file)
+
+    def response_file_range(
+        self, status: int, headers: Headers, file: str, start: int, end: int
+    ) -> None:
+        self._tell(status)
+        self._wire.response_file_range(status, headers, file, start, end)
+
+
+def _parent(headers: Fields) -> dict[str, str]:
+    found = {name: headers.get(name) for name in ("traceparent", "tracestate")}
+    return {name: value for name, value in found.items() if value is not None}

@@ -94,16 +94,16 @@ def test_the_body_is_an_error_document() -> None:
 @pytest.mark.parametrize(
     ("problem", "header"),
     [
-        (Unauthenticated(), (b"www-authenticate", b'Basic realm="retinue"')),
-        (TooManyFailures(7), (b"retry-after", b"7")),
-        (Unsatisfiable("bytes=9-", 5), (b"content-range", b"bytes */5")),
-        (errors.MethodNotAllowed("X", ("GET", "PUT")), (b"allow", b"GET, PUT")),
-        (content.TagPrecondition("v1", DIGEST), (b"etag", f'"{DIGEST}"'.encode())),
-        (content.RangeOutOfOrder(5, "/there"), (b"range", b"0-4")),
-        (content.RangeOutOfOrder(5, "/there"), (b"location", b"/there")),
+        (Unauthenticated(), ("www-authenticate", 'Basic realm="retinue"')),
+        (TooManyFailures(7), ("retry-after", "7")),
+        (Unsatisfiable("bytes=9-", 5), ("content-range", "bytes */5")),
+        (errors.MethodNotAllowed("X", ("GET", "PUT")), ("allow", "GET, PUT")),
+        (content.TagPrecondition("v1", DIGEST), ("etag", f'"{DIGEST}"')),
+        (content.RangeOutOfOrder(5, "/there"), ("range", "0-4")),
+        (content.RangeOutOfOrder(5, "/there"), ("location", "/there")),
     ],
 )
-def test_headers_that_clients_act_on(problem: RetinueError, header: tuple[bytes, bytes]) -> None:
+def test_headers_that_clients_act_on(problem: RetinueError, header: tuple[str, str]) -> None:
     assert header in errors.answer(problem, "id").headers
 
 
@@ -115,7 +115,7 @@ def test_faults_of_ours_tell_the_request_id_and_nothing_else() -> None:
     assert answer.status == 503
     assert b"secret" not in answer.body
     assert b"id-1" in answer.body
-    assert (b"retry-after", b"5") in answer.headers
+    assert ("retry-after", "5") in answer.headers
 
 
 def test_an_error_without_a_row_is_ours() -> None:

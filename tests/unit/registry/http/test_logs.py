@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import rsgi
 from retinue.registry.access.principal import Principal
 from retinue.registry.http.exchange import Request
 from retinue.registry.http.logs import AccessLine, Human, Machine
@@ -16,13 +17,10 @@ def record(message: str, **more: object) -> logging.LogRecord:
 
 
 def line() -> AccessLine:
-    async def receive() -> dict[str, object]:
-        return {}
-
-    request = Request(
-        "GET", "/v2/\x1b[2J", b"token=hush", [(b"authorization", b"hush")], receive,
-        Principal("alice"), "id-1", "1.2.3.4", "http",
-    )  # fmt: skip
+    fields = rsgi.Fields({"authorization": "hush"})
+    scope = rsgi.Scope("GET", "/v2/\x1b[2J", "token=hush", fields, client="1.2.3.4:5")
+    request = Request(scope.method, scope.path, scope, fields, rsgi.Wire(), "id-1")
+    request.principal = Principal("alice")
     return AccessLine(request, 200)
 
 

@@ -1,9 +1,9 @@
 """Run where retinue[tracing] is installed."""
 
-from typing import Any
-
 import pytest
 
+import rsgi
+from retinue.registry.http.exchange import Scope, Wire
 from retinue.registry.http.traces import traced
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
@@ -19,24 +19,12 @@ async def test_a_request_is_a_span_under_its_callers(status: int, failed: bool) 
     provider = sdk.TracerProvider()
     provider.add_span_processor(export.SimpleSpanProcessor(spans))
 
-    async def app(_scope: dict[str, Any], _receive: object, send: Any) -> None:
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+    async def app(_scope: Scope, wire: Wire) -> None:
+        wire.response_bytes(status, [], b"")
 
-    async def receive() -> dict[str, Any]:
-        return {}
-
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    scope = {
-        "method": "GET",
-        "path": "/v2/a/manifests/v1",
-        "headers": [(b"traceparent", CALLER.encode()), (b"authorization", b"hush")],
-    }
-    await traced(app, provider)(scope, receive, send)
+    headers = rsgi.Fields({"traceparent": CALLER, "authorization": "hush"})
+    wire = rsgi.Wire()
+    await traced(app, provider)(rsgi.Scope("GET", "/v2/a/manifests/v1", headers=headers), wire)
     (span,) = spans.get_finished_spans()
     assert span.name == "GET manifests"
     assert span.parent.span_id == int(CALLER.split("-")[2], 16)
@@ -46,4 +34,4 @@ async def test_a_request_is_a_span_under_its_callers(status: int, failed: bool) 
         "http.response.status_code": status,
     }
     assert failed == (span.status.status_code.name == "ERROR")
-    assert len(sent) == 2
+    assert wire.status == status

@@ -11,13 +11,13 @@ async def get(services: Services, request: Request, name: str, digest: str) -> R
     found = await pull.find_blob(services, name, digests.parse(digest))
     if pull.in_memory(services, found):
         return serve.inline(request, await pull.entry(services, found, as_blob=True))
-    return await serve.large(services, request, await pull.large(services, found, look=True))
+    return serve.large(request, await pull.large(services, found, look=True))
 
 
 async def head(services: Services, request: Request, name: str, digest: str) -> Response:
     found = await pull.find_blob(services, name, digests.parse(digest))
     await pull.keep_alive(services, found, manifest=found.is_manifest)
-    etag = f'"{digest}"'.encode()
-    if serve.known_already(request, etag):
-        return Response(304, list(pull.described(digests.parse(digest), "")[1:3]))
-    return Response(200, list(pull.described(digests.parse(digest), "")), length=found.size)
+    headers = pull.described(digests.parse(digest), "")
+    if serve.known_already(request, headers[2][1]):
+        return Response(304, headers[1:3])
+    return Response(200, headers, length=found.size)

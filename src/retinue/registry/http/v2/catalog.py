@@ -22,10 +22,10 @@ async def get(services: Services, request: Request, _name: str, _rest: str) -> R
     likes = [as_like(glob) for glob in globs]
     found = await reads.names(services.catalog, likes, page.last or "", page.n + 1)
     names = found[: page.n]
-    headers = [(b"content-type", b"application/json")]
+    headers = [("content-type", "application/json")]
     if names and len(found) > page.n:
         link = next_link(paths.CATALOG, n=page.n, last=names[-1])
-        headers.append((b"link", link.encode()))
+        headers.append(("link", link))
     return Response(200, headers, json.dumps({"repositories": names}).encode())
 
 
@@ -34,7 +34,7 @@ async def ping(services: Services, request: Request, _name: str, _rest: str) -> 
     if not services.access.open and request.principal.anonymous:
         raise Unauthenticated
     headers = [
-        (b"content-type", b"application/json"),
-        (b"docker-distribution-api-version", b"registry/2.0"),
+        ("content-type", "application/json"),
+        ("docker-distribution-api-version", "registry/2.0"),
     ]
     return Response(200, headers, b"{}")

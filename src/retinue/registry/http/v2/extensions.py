@@ -47,7 +47,7 @@ async def get(services: Services, _request: Request, name: str, _rest: str) -> R
         if _endpoints(ends, name)
     ]
     body = json.dumps({"extensions": listed}).encode()
-    return Response(200, [(b"content-type", b"application/json")], body)
+    return Response(200, [("content-type", "application/json")], body)
 
 
 def _endpoints(ends: tuple[str, ...], name: str) -> list[str]:

@@ -23,8 +23,8 @@ from retinue.wire.paging import parse_page
 MOST = 100
 """Papers in one answer, most of which hold whole manifests."""
 CREATED = "io.cncf.oras.artifact.created"
-_JSON = (b"content-type", b"application/json")
-_VERSION = (b"oras-api-version", b"oras/1.0")
+_JSON = ("content-type", "application/json")
+_VERSION = ("oras-api-version", "oras/1.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +161,5 @@ async def _descriptors(
     headers: Headers = [_JSON, _VERSION]
     link = _next(request, wanted, page, "artifactType", after)
     if link is not None:
-        headers.append((b"link", f'<{link}>; rel="next"'.encode()))
+        headers.append(("link", f'<{link}>; rel="next"'))
     return Response(200, headers, json.dumps({word: entries}).encode())

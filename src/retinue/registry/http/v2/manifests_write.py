@@ -42,7 +42,9 @@ async def put(services: Services, request: Request, name: str, rest: str) -> Res
     tags = _tags(services, request, rest, digest)
     expected = _expectation(request, tags)
     body = await _body(services, request)
-    declared = request.header(b"content-type")
+    declared = _declared(request)
+    if digest is None and not request.tells_its_end:
+        _require_whole(body)
     work = _Work(body, declared, digest, services.config.max_manifest)
     manifest, entry = await asyncio.to_thread(work) if len(body) > OFF_THE_LOOP else work()
     order = Push(
@@ -62,13 +64,13 @@ async def put(services: Services, request: Request, name: str, rest: str) -> Res
 def _headers(name: str, manifest: Manifest, tags: Sequence[str]) -> Headers:
     digest = manifest.digest
     headers: Headers = [
-        (b"location", paths.manifest(name, digest).encode()),
-        (names.HEADER_DIGEST.encode(), digest.encode()),
-        (b"etag", f'"{digest}"'.encode()),
+        ("location", paths.manifest(name, digest)),
+        (names.HEADER_DIGEST, digest),
+        ("etag", f'"{digest}"'),
     ]
     if manifest.subject is not None:
-        headers.append((names.HEADER_SUBJECT.encode(), manifest.subject.digest.encode()))
-    headers += [(names.HEADER_TAG.encode(), tag.encode()) for tag in tags]
+        headers.append((names.HEADER_SUBJECT, manifest.subject.digest))
+    headers += [(names.HEADER_TAG, tag) for tag in tags]
     return headers
 
 
@@ -77,6 +79,21 @@ async def _body(services: Services, request: Request) -> bytes:
         return await request.body(services.config.max_manifest)
     except BodyTooLarge as problem:
         raise ManifestTooLarge(problem.limit) from problem
+
+
+def _declared(request: Request) -> str | None:
+    """The Content-Type; raises ManifestInvalid when it cannot be read."""
+    declared = request.headers.get("content-type")
+    if declared is None and "content-type" in request.headers:
+        raise ManifestInvalid("its Content-Type is not ASCII")
+    return declared
+
+
+def _require_whole(body: bytes) -> None:
+    """Nothing says that this is all that was sent. A part of a JSON object is no JSON; of other
+    forms (JWS) a part may look whole. Raises ManifestInvalid."""
+    if not body.rstrip(b" \t\r\n").endswith(b"}"):
+        raise ManifestInvalid("to push this by tag, send its Content-Length")
 
 
 class _Work:
@@ -116,7 +133,7 @@ def _tags(
 ) -> tuple[str, ...]:
     """The tag of the path, or those of the query (distribution-spec, "Pushing manifests")."""
     most = services.config.max_tags
-    if request.query.count(b"tag=") > most:  # before parsing, which has a bound of its own
+    if request.query.count("tag=") > most:  # before parsing, which has a bound of its own
         raise TooManyTags(most)
     asked = request.params().get("tag", [])
     if digest is None:
@@ -131,8 +148,8 @@ def _tags(
 
 def _expectation(request: Request, tags: Sequence[str] | None) -> Expectation | None:
     """If-Match and If-None-Match. Raises PreconditionInvalid."""
-    match = _etags(request, b"if-match")
-    none_match = _etags(request, b"if-none-match")
+    match = _etags(request, "if-match")
+    none_match = _etags(request, "if-none-match")
     if match is None and none_match is None:
         return None
     if tags is None or len(tags) != 1:
@@ -140,11 +157,11 @@ def _expectation(request: Request, tags: Sequence[str] | None) -> Expectation | 
     return Expectation(match, none_match)
 
 
-def _etags(request: Request, header: bytes) -> frozenset[str] | None:
+def _etags(request: Request, header: str) -> frozenset[str] | None:
     """Entity tags (RFC 9110 8.8.3) as digests; empty for `*`; a weak one matches nothing."""
-    values = [value.decode("latin-1") for key, value in request.headers if key == header]
-    if not values:
+    if header not in request.headers:
         return None
+    values = request.headers.get_all(header) or ["what is not ASCII"]
     found = [part.strip() for value in values for part in value.split(",") if part.strip()]
     if found == ["*"]:
         return frozenset()

@@ -15,14 +15,14 @@ from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
 from retinue.registry.content.errors import NameInvalid
 from retinue.registry.content.services import Services
-from retinue.registry.http.exchange import Headers, Request, Response
+from retinue.registry.http.exchange import Request, Response
 from retinue.wire import paths
 from retinue.wire.paging import next_link
 
 _HEAD = f'{{"schemaVersion":2,"mediaType":"{names.OCI_INDEX}","manifests":['
 _RC1 = '],"annotations":{"org.opencontainers.referrers.filtersApplied":"artifactType"}}'
-_TYPE = (b"content-type", names.OCI_INDEX.encode())
-_FILTERED = (names.HEADER_FILTERS.encode(), b"artifactType")
+_TYPE = ("content-type", names.OCI_INDEX)
+_FILTERED = (names.HEADER_FILTERS, "artifactType")
 _EMPTY = f"{_HEAD}]}}".encode()
 MAX_FILTER = 1024
 
@@ -44,7 +44,7 @@ async def get(services: Services, request: Request, name: str, subject: str) -> 
     if entry is None:
         entry = await _page(services, name, state, digest, kind, after)
         services.cache.put(key, entry)
-    return Response(200, list(entry.headers), entry.body)
+    return Response(200, entry.headers, entry.body)
 
 
 def _unknown(name: str, kind: str | None) -> Response:
@@ -60,14 +60,14 @@ async def _page(
     limit = services.config.referrers_page
     taken: list[str] = []
     size = len(_HEAD)
-    headers: Headers = [_TYPE] if kind is None else [_TYPE, _FILTERED]
+    headers = [_TYPE] if kind is None else [_TYPE, _FILTERED]
     async for paper in papers(services, state.repository, digest, after, kind):
         text = paper.entry or await described(services, name, paper.digest)
         if text is None:
             continue
         size += len(text) + 1
         if taken and size > limit:
-            headers.append((b"link", _link(name, digest, kind, after).encode()))
+            headers.append(("link", _link(name, digest, kind, after)))
             break
         taken.append(text)
         after = paper.digest

@@ -25,10 +25,10 @@ async def get(services: Services, request: Request, name: str, _rest: str) -> Re
     if found is None:
         raise RepositoryUnknown(name) if valid_name(name) else NameInvalid(name)
     joined, more = cut(found.joined, most)
-    headers = [(b"content-type", b"application/json")]
+    headers = [("content-type", "application/json")]
     if more:
         link = next_link(paths.tags(name), n=most, last=joined.rpartition(SEPARATOR)[2])
-        headers.append((b"link", link.encode()))
+        headers.append(("link", link))
     quoted = f'["{joined}"]' if joined else "[]"
     return Response(200, headers, f'{{"name":"{name}","tags":{quoted}}}'.encode())
 

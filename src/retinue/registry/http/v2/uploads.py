@@ -73,27 +73,31 @@ def _ticket(services: Services, request: Request, name: str, rest: str) -> Ticke
 
 def _body(services: Services, request: Request) -> Body:
     """Raises MalformedRange, UploadInvalid, UploadTooLarge."""
-    length = request.header(b"content-length")
-    size = int(length) if length is not None and length.isdigit() else None
-    span = request.header(b"content-range")
-    body = Body(request.chunks(), parse_content_range(span) if span is not None else None, size)
+    size = request.announced
+    span = _span(request)
+    body = Body(request.chunks(), span, size)
     if body.span is not None and size is not None and size != body.span[1] - body.span[0]:
-        raise UploadInvalid(f"Content-Range {span!r} does not have Content-Length {size}")
+        raise UploadInvalid(f"a Content-Range of {body.size} bytes has Content-Length {size}")
     most = services.config.max_blob
     if most and body.size is not None and body.size > most:
         raise UploadTooLarge(most)
     return body
 
 
+def _span(request: Request) -> tuple[int, int] | None:
+    if "content-range" not in request.headers:
+        return None
+    return parse_content_range(request.headers.get("content-range") or "no ASCII")
+
+
 def _created(name: str, digest: Digest) -> Response:
-    location = paths.blob(name, digest).encode()
-    headers = [(b"location", location), (names.HEADER_DIGEST.encode(), digest.encode())]
+    headers = [("location", paths.blob(name, digest)), (names.HEADER_DIGEST, digest)]
     return Response(201, headers)
 
 
 def _session(ticket: Ticket, received: int) -> Headers:
     return [
-        (b"location", upload.location(ticket).encode()),
-        (b"range", upload_range(received).encode()),
-        (names.HEADER_UPLOAD_UUID.encode(), ticket.session.encode()),
+        ("location", upload.location(ticket)),
+        ("range", upload_range(received)),
+        (names.HEADER_UPLOAD_UUID, ticket.session),
     ]
