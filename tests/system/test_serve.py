@@ -150,7 +150,7 @@ def test_malformed_requests_are_the_clients_fault(registry: Serving, line: bytes
 def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(
     start: Start,
 ) -> None:
-    registry = start()
+    registry = start(header_timeout="2s")  # a connection that has said nothing delays the stop
     body = b"z" * 3000
     digest = digests.of(body)
     line = f"POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\n"
