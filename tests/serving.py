@@ -8,9 +8,12 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 60.0
@@ -124,3 +127,23 @@ class Serving:
     def connect(self) -> socket.socket:
         """A connection to write bytes to."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+
+@contextmanager
+def on_database(serving: Serving, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run it while the block lasts, on the database that a fixture's parameter names."""
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as url:
+            serving.options["database"] = url
+            with _started(serving):
+                yield
+    else:
+        with _started(serving):
+            yield
+
+
+@contextmanager
+def _started(serving: Serving) -> Iterator[None]:
+    serving.start()
+    yield
+    serving.stop()

@@ -13,7 +13,7 @@ from protocol import Client
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
 from retinue.oci.tags import fallback_tag
-from serving import Serving
+from serving import Serving, on_database
 
 CLIENTS = 8
 ROUNDS = range(3)
@@ -26,16 +26,8 @@ def site(
 ) -> Iterator[Serving]:
     """Two processes serve, on each database."""
     serving = Serving(str(tmp_path_factory.mktemp("race") / "data"), {"workers": "2"})
-    if request.param == "sqlite":
-        serving.start()
+    with on_database(serving, request):
         yield serving
-        serving.stop()
-        return
-    with request.getfixturevalue("postgres_server").database() as url:
-        serving.options["database"] = url
-        serving.start()
-        yield serving
-        serving.stop()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from kinds import KINDS, Sample, about
 from protocol import ALGORITHMS, Client, path_of, refused
 from retinue.oci import digest as digests
 from retinue.oci.manifest import Manifest
-from serving import Serving
+from serving import Serving, on_database
 
 algorithms = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
@@ -25,16 +25,8 @@ def site(
 ) -> Iterator[Serving]:
     """A server that also takes what lacks its parts, on each database."""
     serving = Serving(str(tmp_path_factory.mktemp("data") / "data"), {"sparse": "true"})
-    if request.param == "sqlite":
-        serving.start()
+    with on_database(serving, request):
         yield serving
-        serving.stop()
-        return
-    with request.getfixturevalue("postgres_server").database() as url:
-        serving.options["database"] = url
-        serving.start()
-        yield serving
-        serving.stop()
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ class Config:
         "", TEXT, "URL under which clients reach this registry; makes Location absolute"
     )
     trusted_proxies: tuple[str, ...] = option(
-        (), LIST, "networks whose X-Forwarded-For and X-Forwarded-Proto are believed"
+        (), LIST, "networks whose X-Forwarded-For is believed"
     )
     tls_cert: Path | None = option(
         None, PATH, "certificate chain (PEM); read again when it changes"
