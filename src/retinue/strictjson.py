@@ -9,7 +9,7 @@ double, and nesting beyond a depth.
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import accumulate
 from typing import Any
 
@@ -21,6 +21,7 @@ MAX_DEPTH = 64
 _BOM = "\ufeff"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
+_WHITE = re.compile(r"[ \t\n\r]*")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
 
@@ -41,6 +42,15 @@ class InvalidJson(RetinueError):
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES) -> Any:
     """Parse one JSON value; raises InvalidJson. Large input (over 100 KB) belongs off the loop."""
+    text = _text(data, max_depth, max_bytes)
+    keys: set[str] = set()
+    value = _parse(text, _collect(keys))
+    if len({*map(str.casefold, keys)}) != len(keys):  # rare: look where, object by object
+        _parse(text, _refuse_variants)
+    return value
+
+
+def _text(data: bytes, max_depth: int, max_bytes: int) -> str:
     if len(data) > max_bytes:
         raise InvalidJson(f"{len(data)} bytes are more than the {max_bytes} allowed")
     if data.count(b"[") + data.count(b"{") > max_depth:
@@ -53,11 +63,69 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES
         raise InvalidJson("starts with a byte order mark; remove it", offset=0)
     if "\\ud" in text or "\\uD" in text:
         _check_surrogates(text)
-    keys: set[str] = set()
-    value = _parse(text, _collect(keys))
-    if len({*map(str.casefold, keys)}) != len(keys):  # rare: look where, object by object
-        _parse(text, _refuse_variants)
-    return value
+    return text
+
+
+def outline(
+    data: bytes,
+    opaque: Collection[str],
+    *,
+    max_depth: int = MAX_DEPTH,
+    max_bytes: int = MAX_BYTES,
+) -> dict[str, Any]:
+    """One JSON object; values under the keys `opaque` are not looked into: the bytes as they stand.
+
+    All else is as strict as `loads`, and what is opaque must at least be JSON. Raises InvalidJson.
+    """
+    text = _text(data, max_depth, max_bytes)
+    place = _space(text, 0)
+    if text[place : place + 1] != "{":
+        raise InvalidJson("is not an object", offset=place)
+    pairs: list[tuple[str, Any]] = []
+    place = _space(text, place + 1)
+    while text[place : place + 1] != "}" or pairs:
+        key, place = _key(text, place)
+        value, end = _value(text, place, _SKIM if key in opaque else _STRICT)
+        pairs.append((key, text[place:end].encode() if key in opaque else value))
+        place = _space(text, end)
+        if text[place : place + 1] != ",":
+            break
+        place = _space(text, place + 1)
+    _end(text, place)
+    _refuse_variants(pairs)
+    return dict(pairs)
+
+
+def _space(text: str, place: int) -> int:
+    match = _WHITE.match(text, place)
+    return place if match is None else match.end()
+
+
+def _key(text: str, place: int) -> tuple[str, int]:
+    if text[place : place + 1] != '"':
+        raise InvalidJson("expecting a key in double quotes", offset=place)
+    key, place = _value(text, place, _SKIM)
+    place = _space(text, place)
+    if text[place : place + 1] != ":":
+        raise InvalidJson("expecting a colon", offset=place)
+    return key, _space(text, place + 1)
+
+
+def _value(text: str, place: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    try:
+        return decoder.raw_decode(text, place)
+    except json.JSONDecodeError as error:
+        raise InvalidJson(error.msg, offset=error.pos) from None
+    except ValueError:  # CPython's limit on the digits of an integer
+        raise InvalidJson("an integer has too many digits") from None
+
+
+def _end(text: str, place: int) -> None:
+    if text[place : place + 1] != "}":
+        raise InvalidJson("expecting a comma or the end of the object", offset=place)
+    place = _space(text, place + 1)
+    if place != len(text):
+        raise InvalidJson("extra data after the object", offset=place)
 
 
 def _parse(text: str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:
@@ -135,3 +203,14 @@ def _float(literal: str) -> float:
     if math.isinf(number):
         raise InvalidJson(f"the number {literal[:40]} is beyond what readers can hold")
     return number
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _refuse_variants(pairs)
+    return dict(pairs)
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, strict=True
+)
+_SKIM = json.JSONDecoder(parse_constant=_constant, parse_float=_float, strict=True)
