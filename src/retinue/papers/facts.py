@@ -57,6 +57,10 @@ class Fact:
     expires: datetime | None = None
     elsewhere: str | None = None
     """The repository it was found in, where that is not the subject's own."""
+    aliases: tuple[Digest, ...] = ()
+    """Other digests of the subject's bytes: SHA-256, where it is addressed by another one."""
+    not_before: datetime | None = None
+    """The signature cannot be older: its short-lived certificate was made then (keyless)."""
 
 
 @dataclass(frozen=True, slots=True)
