@@ -47,7 +47,9 @@ class Proof:
     the leaf certificate's. `times` are all trusted times found; `logged`: an inclusion in a
     log that we trust was proven. `claims` are the signed ones outside of any predicate: annotations,
     and for keyless signers the certificate's (`certificate.<extension>`). `expires` is a
-    signed expiry (notation).
+    signed expiry (notation). `not_before`/`not_after` bound when a whole certificate chain is valid
+    (notation): without a trusted time that counts, now must lie between them; a trusted time that
+    is here does already.
     """
 
     format: Format
@@ -62,3 +64,5 @@ class Proof:
     reference: str | None
     certificate: Mapping[str, str]
     expires: datetime | None
+    not_before: datetime | None = None
+    not_after: datetime | None = None

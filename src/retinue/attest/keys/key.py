@@ -13,6 +13,8 @@ class Algorithm(StrEnum):
     ECDSA_P521_SHA512 = "ecdsa-p521-sha512"
     RSA_PKCS1_SHA256 = "rsa-pkcs1v15-sha256"
     RSA_PSS_SHA256 = "rsa-pss-sha256"
+    RSA_PSS_SHA384 = "rsa-pss-sha384"
+    RSA_PSS_SHA512 = "rsa-pss-sha512"
     ED25519 = "ed25519"
 
 
