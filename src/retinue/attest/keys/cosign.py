@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from retinue import strictjson
-from retinue.attest.errors import KeyUnusable, WrongPassword
 from retinue.attest.base64 import InvalidBase64, decode
+from retinue.attest.errors import KeyUnusable, WrongPassword
 
 LABELS = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
 COSTS = frozenset({32768, 65536, 131072})
