@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,8 +21,8 @@ class LogKey:
 
     spki: bytes
     raw: bytes
-    _public: _Public
-    _hash: hashes.HashAlgorithm
+    _public: _Public = field(compare=False)
+    _hash: hashes.HashAlgorithm = field(compare=False)
 
     def verify(self, signature: bytes, message: bytes) -> bool:
         try:
@@ -91,7 +91,7 @@ def load_log_key(raw: bytes, details: str) -> LogKey | None:
     else:
         fits = isinstance(public, kind)
     if not fits or not isinstance(public, _PUBLIC):
-        raise ValueError(f"the key is not {details}")  # noqa: TRY004 - callers expect one kind
+        raise ValueError(f"the key is not {details}")
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < _MIN_RSA:
         raise ValueError(f"an RSA key of {public.key_size} bits is too weak")
     point = public.public_bytes_raw() if isinstance(public, ed25519.Ed25519PublicKey) else b""
