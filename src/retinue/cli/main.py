@@ -22,6 +22,7 @@ class Verb(NamedTuple):
 
 GROUPS = {
     "images": "Images and their papers (signatures, SBOMs, provenance)",
+    "trust": "Trust",
     "operate": "Running a registry",
     "plumbing": "Plumbing",
 }
@@ -39,6 +40,8 @@ VERBS = {
     "inspect": Verb("images", "inspect", "show a manifest: type, parts, subject, size"),
     "attach": Verb("images", "attach", "attach files to an image as a paper"),
     "download": Verb("images", "download", "download what an image's papers hold"),
+    "convert": Verb("images", "convert", "make generic objects of images, and images of them"),
+    "key": Verb("trust", "key.verbs", "make, import and show signing keys"),
     "serve": Verb("operate", "serve", "run a registry"),
     "admin": Verb("operate", "admin.verbs", "gc, fsck, backup, restore, config"),
     "completion": Verb("plumbing", "completion", "print a completion script for your shell"),
