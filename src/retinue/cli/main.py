@@ -48,6 +48,14 @@ VERBS = {
     "version": Verb("plumbing", "version", "print the version"),
 }
 
+HIDDEN = {
+    "clean": Verb("images", "cosign.clean", "delete an image's papers of a type"),
+    "load": Verb("images", "cosign.load", "copy an image with its papers from a folder"),
+    "save": Verb("images", "cosign.save", "copy an image with its papers into a folder"),
+    "triangulate": Verb("images", "cosign.triangulate", "print where cosign keeps papers"),
+}
+"""cosign's names for what has another one here; they work, and no list shows them."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is documented in docs/reference/exit-codes.md."""
@@ -56,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _help(words[1:])
     if words[0] in {"-V", "--version"}:
         words[0] = "version"
-    verb = VERBS.get(words[0])
+    verb = VERBS.get(words[0]) or HIDDEN.get(words[0])
     if verb is None:
         note(_unknown(words[0]))
         return 2
@@ -100,7 +108,7 @@ def parser_of(name: str) -> "Parser":
     """The argument parser of one verb."""
     from retinue.cli.options import Parser
 
-    verb = VERBS[name]
+    verb = VERBS.get(name) or HIDDEN[name]
     module = import_module(f"retinue.cli.{verb.module}")
     parser = Parser(f"retinue {name}", verb.help, module.__doc__ or "")
     module.arguments(parser)
