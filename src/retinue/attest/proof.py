@@ -1,5 +1,6 @@
 """What verification of one signature established. Clock-free: it says when, never whether still."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,12 +41,12 @@ class TrustedTime:
 class Proof:
     """A signature that verified.
 
-    `signature` identifies it: SHA-256 (hex) of the verified SPKI and the exact signed bytes, so that
+    `signature` identifies it (`signature_id`): the verified SPKI and the exact signed bytes, so that
     the same bundle in three manifests, or a malleated `s`, is one signature. `principal` is who
     counts as one signer: `key:<anchor>`, `keyless:<issuer> <san>`, `x509:<root> <subject>`.
     `anchors` are all anchors that this signer matches; `key` is the fingerprint of the key, or of
-    the leaf certificate's. `times` are all trusted times found; `logged`: an inclusion in a
-    log that we trust was proven. `claims` are the signed ones outside of any predicate: annotations,
+    the leaf certificate's. `times` are all trusted times found; `logged`: a
+    log that we trust has it (an inclusion proof; in bundles 0.1 and legacy forms its signed promise). `claims` are the signed ones outside of any predicate: annotations,
     and for keyless signers the certificate's (`certificate.<extension>`). `expires` is a
     signed expiry (notation). `not_before`/`not_after` bound when a whole certificate chain is valid
     (notation): without a trusted time that counts, now must lie between them; a trusted time that
@@ -66,3 +67,12 @@ class Proof:
     expires: datetime | None
     not_before: datetime | None = None
     not_after: datetime | None = None
+
+
+def signature_id(fingerprint: str, signed: bytes) -> str:
+    """The hex SHA-256 of two hashes, of the verified SPKI and of the exact signed bytes.
+
+    `fingerprint` is the key's (`sha256:<hex>`), `signed` the SHA-256 of the signed bytes: two fields
+    of fixed length, so that no other key and bytes give the same one.
+    """
+    return hashlib.sha256(bytes.fromhex(fingerprint.removeprefix("sha256:")) + signed).hexdigest()

@@ -191,8 +191,3 @@ def _check_rsa(key: rsa.RSAPublicKey, reference: str) -> rsa.RSAPublicKey:
         reason = f"is RSA with the public exponent {exponent}; at least {RSA_EXPONENT} is accepted"
         raise KeyUnusable(reference, reason)
     return key
-
-
-def hint(key: PublicKey) -> str:
-    """What Sigstore's tools write as the hint of a bundle: base64 of the SHA-256 of the SPKI."""
-    return b64encode(bytes.fromhex(key.fingerprint.removeprefix("sha256:"))).decode()
