@@ -60,7 +60,7 @@ class Fact:
     aliases: tuple[Digest, ...] = ()
     """Other digests of the subject's bytes: SHA-256, where it is addressed by another one."""
     not_before: datetime | None = None
-    """The signature cannot be older: its short-lived certificate was made then (keyless)."""
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

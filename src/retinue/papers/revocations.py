@@ -24,7 +24,7 @@ class Revocation:
     With `compromise`, `before` is when the key was lost: what has a trusted time before that still
     counts. Without, `before` voids only what was signed before it. All times of signatures are
     upper bounds (anybody can have an old signature stamped again), so no stamp shows that one was
-    made later: only a certificate does, which was not there before.
+    made later: only a keyless signer's certificate does, whose key was not there before.
     """
 
     signer: str
@@ -49,7 +49,12 @@ class Revocation:
             return True
         if self.compromise:
             return not any(time.at < self.before for time in fact.times)
-        return fact.not_before is None or fact.not_before < self.before
+        return not (self._dated(fact) and fact.not_before and fact.not_before >= self.before)
+
+    @staticmethod
+    def _dated(fact: Fact) -> bool:
+        """Whether the certificate's key was made with it, and signs nothing else."""
+        return fact.principal is not None and fact.principal.startswith("keyless:")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,129 @@
+"""What one payload proves about a subject: a row for each form that a signature may have."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from retinue.attest.anchors import Trust
+from retinue.attest.errors import EvidenceError, Malformed
+from retinue.attest.proof import Format, Proof
+from retinue.attest.target import Target
+from retinue.oci.descriptor import Descriptor
+from retinue.papers.content import Content
+from retinue.papers.kinds import Kind, kind_of_predicate
+from retinue.papers.ways.part import Form
+
+Outcome: TypeAlias = Proof | EvidenceError
+
+FORMATS: Mapping[Form, Format] = {
+    Form.BUNDLE: Format.BUNDLE,
+    Form.ENVELOPE: Format.LEGACY,
+    Form.SIMPLE: Format.LEGACY,
+    Form.NOTATION: Format.NOTATION,
+    Form.TOKEN: Format.JWS,
+}
+"""What a signature of each form is called; simple signing in a referrer is `oci11`."""
+
+PEEKED = 4 * 1024 * 1024
+"""Bytes of a paper that is looked into although nothing in it was proven."""
+
+
+def prove(
+    form: Form, layer: Descriptor | None, content: Content, target: Target, trust: Trust
+) -> Sequence[Outcome]:
+    """What verification says of each signature in it: a proof, or why there is none."""
+    try:
+        return _PROVERS[form](layer, content, target, trust)
+    except EvidenceError as problem:
+        return (problem,)
+
+
+def _bundle(
+    _: Descriptor | None, content: Content, target: Target, trust: Trust
+) -> Sequence[Outcome]:
+    from retinue.attest.verify import verify_bundle
+
+    return (verify_bundle(content, target, trust),)
+
+
+def _envelope(
+    _: Descriptor | None, content: Content, target: Target, trust: Trust
+) -> Sequence[Outcome]:
+    from retinue.attest.verify import verify_envelope
+
+    return verify_envelope(content, target, trust)
+
+
+def _simple(
+    layer: Descriptor | None, content: Content, target: Target, trust: Trust
+) -> Sequence[Outcome]:
+    from retinue.attest.verify import verify_simple
+
+    annotations = layer.annotations if layer is not None else {}
+    return (verify_simple(bytes(content), annotations, target, trust),)
+
+
+def _notation(
+    layer: Descriptor | None, content: Content, target: Target, trust: Trust
+) -> Sequence[Outcome]:
+    from retinue.attest.notation import verify_notation
+
+    media_type = layer.media_type if layer is not None else ""
+    return (verify_notation(bytes(content), media_type, target, trust),)
+
+
+def _token(_: Descriptor | None, content: Content, __: Target, trust: Trust) -> Sequence[Outcome]:
+    """Whom it is about, its links say: the collector has found it by them."""
+    from retinue.attest.objects import verify_jws
+
+    return (verify_jws(bytes(content), trust),)
+
+
+_Prover: TypeAlias = Callable[[Descriptor | None, Content, Target, Trust], Sequence[Outcome]]
+_PROVERS: Mapping[Form, _Prover] = {
+    Form.BUNDLE: _bundle,
+    Form.ENVELOPE: _envelope,
+    Form.SIMPLE: _simple,
+    Form.NOTATION: _notation,
+    Form.TOKEN: _token,
+}
+
+
+def signatures_in(form: Form, layer: Descriptor | None, content: Content) -> Sequence[bytes]:
+    """The bytes of the signatures that it holds, verified or not; raises Malformed."""
+    from retinue.attest.formats import bundle, dsse, notary, simplesigning
+
+    if form is Form.BUNDLE:
+        found = bundle.read_bundle(content)
+        return found.envelope.signatures if found.envelope else (found.message or b"",)
+    if form is Form.ENVELOPE:
+        return dsse.read_envelope(content).signatures
+    if form is Form.SIMPLE and layer is not None:
+        return (simplesigning.signature(layer.annotations),)
+    if form is Form.NOTATION and layer is not None:
+        return (notary.read_envelope(bytes(content), layer.media_type).signature,)
+    return ()
+
+
+def peek(form: Form, content: Content) -> str | None:
+    """The predicate type that an unproven paper states, to show it under its kind; None: none."""
+    from retinue.attest.formats import bundle, dsse
+    from retinue.attest.statement import read_statement
+
+    if len(content) > PEEKED or form not in {Form.BUNDLE, Form.ENVELOPE}:
+        return None
+    try:
+        envelope = (
+            bundle.read_bundle(content).envelope
+            if form is Form.BUNDLE
+            else dsse.read_envelope(content)
+        )
+        if envelope is None or not isinstance(envelope.payload, bytes):
+            return None
+        return read_statement(envelope.payload).predicate_type
+    except Malformed:
+        return None  # whoever verifies it has told why
+
+
+def kind_stated(predicate_type: str | None, otherwise: Kind) -> Kind:
+    """The kind of a predicate type; without one, what its media type says."""
+    return otherwise if predicate_type is None else kind_of_predicate(predicate_type)
