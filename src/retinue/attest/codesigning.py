@@ -46,6 +46,15 @@ _FOREIGN_USES = {
     ExtendedKeyUsageOID.TIME_STAMPING: "timestamps",
     ExtendedKeyUsageOID.OCSP_SIGNING: "OCSP",
 }
+_READ_LATER = (
+    "extensions",
+    "subject",
+    "issuer",
+    "not_valid_before_utc",
+    "not_valid_after_utc",
+    "signature_hash_algorithm",
+)
+"""What raises only when it is looked at; looked at once, where that is caught."""
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
@@ -88,9 +97,8 @@ def _certificate(der: bytes) -> x509.Certificate:
         raise Malformed("certificate", f"{len(der)} bytes are more than {MAX_CERTIFICATE}")
     try:
         certificate = x509.load_der_x509_certificate(der)
-        assert certificate.extensions is not None  # read now: it raises for what cannot be read
-        assert certificate.subject is not None
-        certificate.signature_hash_algorithm  # noqa: B018
+        for name in _READ_LATER:
+            getattr(certificate, name)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise Malformed("certificate", str(error)[:200]) from None
     except (x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
@@ -100,7 +108,7 @@ def _certificate(der: bytes) -> x509.Certificate:
 
 def _public_key(leaf: x509.Certificate) -> PublicKeyTypes:
     try:
-        return leaf.public_key()  # type: ignore[return-value]
+        return leaf.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Malformed("certificate", f"its key: {str(error)[:200]}") from None
 

@@ -15,6 +15,7 @@ from retinue.attest.errors import KeyUnusable, Malformed, NoAnchor, Refused
 from retinue.attest.formats import jwa, jws, notary
 from retinue.attest.formats.notary import Envelope
 from retinue.attest.proof import Format, Proof, TrustedTime
+from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.strictjson import InvalidJson
 
@@ -35,7 +36,9 @@ def verify_notation(raw: bytes, media_type: str, target: "Target", trust: Trust)
     """
     envelope = notary.read_envelope(raw, media_type)
     chain = codesigning.read_chain(envelope.chain)
-    anchors = [a for a in trust.anchors if isinstance(a, X509Anchor) and codesigning.matches(a, chain)]
+    anchors = [
+        a for a in trust.anchors if isinstance(a, X509Anchor) and codesigning.matches(a, chain)
+    ]
     if not anchors:
         subject = chain.leaf.subject.rfc4514_string()[:200]
         raise NoAnchor("certificate", f"no X.509 anchor has a root and subject of {subject!r}")
@@ -98,12 +101,19 @@ def _check_payload(payload: bytes, target: "Target") -> Mapping[str, str]:
     artifact = document.get("targetArtifact") if type(document) is dict else None
     if type(artifact) is not dict:
         raise Malformed("payload", "has no object `targetArtifact`")
-    expected = {"digest": target.digest, "size": len(target.raw), "mediaType": target.media_type}
-    for name, value in expected.items():
+    _check_target(artifact, target)
+    return _annotations(artifact.get("annotations"))
+
+
+def _check_target(artifact: Mapping[str, Any], target: "Target") -> None:
+    stated = artifact.get("digest")
+    digest = digests.checked(stated) if type(stated) is str else None
+    if digest is None or not target.names_it({digests.algorithm(digest): digests.encoded(digest)}):
+        raise Refused("targetArtifact.digest", f"{stated!r:.160} is not {target.digest}")
+    for name, value in (("size", len(target.raw)), ("mediaType", target.media_type)):
         stated = artifact.get(name)
         if type(stated) is not type(value) or stated != value:
             raise Refused(f"targetArtifact.{name}", f"{stated!r:.160} is not {value!r}")
-    return _annotations(artifact.get("annotations"))
 
 
 def _annotations(value: Any) -> Mapping[str, str]:
@@ -145,7 +155,10 @@ def sign_notation(
     `chain`: PEM certificates, the signer's first, up to the self-signed root. Raises KeyUnusable
     when signer and chain do not belong together, Refused for a chain that breaks a rule.
     """
+    from retinue.attest.keys.pss import as_pss
+
     certificates = read_certificates(chain)
+    signer = as_pss(signer)
     scheme = _signing_scheme(signer, certificates)
     protected = _protected(scheme.name, now, expires)
     payload = _payload(target, annotations or {})

@@ -7,7 +7,7 @@ long as the curve's order, and salt PSS with as many bytes as the hash has.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -48,6 +49,14 @@ SCHEMES: Mapping[str, Scheme] = {
         Scheme("EdDSA", None),
     )
 }
+
+
+def load(spki: bytes) -> PublicKeyTypes | None:
+    """The key of a DER SubjectPublicKeyInfo, None for a kind that nothing here knows."""
+    try:
+        return load_der_public_key(spki)
+    except UnsupportedAlgorithm:
+        return None
 
 
 def fits(scheme: Scheme, key: PublicKeyTypes) -> bool:
