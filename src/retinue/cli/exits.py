@@ -17,6 +17,8 @@ BLIND = 7
 CONFLICT = 8
 UNSUPPORTED = 9
 LOCAL = 10
+REFUSED = 11
+NO_PAPERS = 12
 INTERRUPTED = 130
 
 MEANINGS: Mapping[int, str] = {
@@ -31,6 +33,8 @@ MEANINGS: Mapping[int, str] = {
     CONFLICT: "somebody else changed it meanwhile, or something still needs it",
     UNSUPPORTED: "the other side, the format or this installation has no way to do it",
     LOCAL: "a file, folder or port of this machine cannot be used",
+    REFUSED: "the policy refuses: there are papers, and they do not show what was asked for",
+    NO_PAPERS: "the policy refuses: there are no papers, and it could be looked everywhere",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
 

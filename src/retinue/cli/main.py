@@ -41,6 +41,7 @@ VERBS = {
     "attach": Verb("images", "attach", "attach files to an image as a paper"),
     "download": Verb("images", "download", "download what an image's papers hold"),
     "convert": Verb("images", "convert", "make generic objects of images, and images of them"),
+    "verify": Verb("trust", "verify", "check an image's papers"),
     "key": Verb("trust", "key.verbs", "make, import and show signing keys"),
     "serve": Verb("operate", "serve", "run a registry"),
     "admin": Verb("operate", "admin.verbs", "gc, fsck, backup, restore, config"),
