@@ -26,34 +26,32 @@ _ARC = "1.3.6.1.4.1.57264.1."
 _ISSUER = 1
 _OTHER_NAME = f"{_ARC}7"
 _ISSUER_V2 = 8
-_RAW = {
-    2: "githubWorkflowTrigger",
-    3: "githubWorkflowSHA",
-    4: "githubWorkflowName",
-    5: "githubWorkflowRepository",
-    6: "githubWorkflowRef",
-}
-"""Extensions whose value is the bare text."""
 
-_DER = {
-    9: "buildSignerURI",
-    10: "buildSignerDigest",
-    11: "runnerEnvironment",
-    12: "sourceRepositoryURI",
-    13: "sourceRepositoryDigest",
-    14: "sourceRepositoryRef",
-    15: "sourceRepositoryIdentifier",
-    16: "sourceRepositoryOwnerURI",
-    17: "sourceRepositoryOwnerIdentifier",
-    18: "buildConfigURI",
-    19: "buildConfigDigest",
-    20: "buildTrigger",
-    21: "runInvocationURI",
-    22: "sourceRepositoryVisibilityAtSigning",
-    23: "deploymentEnvironment",
-    24: "tokenSubject",
+EXTENSIONS: Mapping[int, tuple[str, bool]] = {
+    2: ("githubWorkflowTrigger", False),
+    3: ("githubWorkflowSHA", False),
+    4: ("githubWorkflowName", False),
+    5: ("githubWorkflowRepository", False),
+    6: ("githubWorkflowRef", False),
+    9: ("buildSignerURI", True),
+    10: ("buildSignerDigest", True),
+    11: ("runnerEnvironment", True),
+    12: ("sourceRepositoryURI", True),
+    13: ("sourceRepositoryDigest", True),
+    14: ("sourceRepositoryRef", True),
+    15: ("sourceRepositoryIdentifier", True),
+    16: ("sourceRepositoryOwnerURI", True),
+    17: ("sourceRepositoryOwnerIdentifier", True),
+    18: ("buildConfigURI", True),
+    19: ("buildConfigDigest", True),
+    20: ("buildTrigger", True),
+    21: ("runInvocationURI", True),
+    22: ("sourceRepositoryVisibilityAtSigning", True),
+    23: ("deploymentEnvironment", True),
+    24: ("tokenSubject", True),
 }
-"""Extensions whose value is a DER UTF8String."""
+"""Fulcio's extensions by the last number of their identifier: the claim's name, and whether its text
+is a DER UTF8String, or bare as in the first ones."""
 
 _MAX_TEXT = 4096
 
@@ -83,22 +81,19 @@ def identity(leaf: x509.Certificate) -> Identity:
 
 def _texts(found: x509.Extensions) -> dict[str, str]:
     """By claim name; the issuer as `issuer`, its older extension as the empty name."""
-    raw = {_ISSUER: "", **_RAW}
-    der = {_ISSUER_V2: "issuer", **_DER}
+    known = {_ISSUER: ("", False), _ISSUER_V2: ("issuer", True), **EXTENSIONS}
     texts = {}
     for extension in found:
         dotted = extension.oid.dotted_string
         number = dotted.removeprefix(_ARC)
-        if number == dotted or not number.isdecimal():
+        if number == dotted or not number.isdecimal() or int(number) not in known:
             continue
         assert isinstance(extension.value, x509.UnrecognizedExtension)
         content = extension.value.value
         if len(content) > _MAX_TEXT:
             raise Refused(PART, f"the extension {dotted} is larger than {_MAX_TEXT} bytes")
-        if int(number) in raw:
-            texts[raw[int(number)]] = _bare(content, dotted)
-        elif int(number) in der:
-            texts[der[int(number)]] = utf8(content, PART)
+        name, encoded = known[int(number)]
+        texts[name] = utf8(content, PART) if encoded else _bare(content, dotted)
     return texts
 
 
