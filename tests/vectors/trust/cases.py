@@ -106,4 +106,8 @@ def both_forms(kit: Kit) -> Facts:
             kit.sign(version, form)
             kit.attest(version, form, "slsaprovenance1")
             found += [fact(form), attested(form, "slsaprovenance1")]
+    # cosign 3 finds that its .sig would say what the one of cosign 2 says, and adds nothing; an
+    # attestation in both forms signs one and the same statement.
+    found.remove(fact("legacy"))
+    kit.extra["signatures"] = 5
     return found

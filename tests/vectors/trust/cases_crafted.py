@@ -67,7 +67,7 @@ def bundle_of_another(kit: Kit) -> Facts:
     (raw,) = kit.bundles()
     kit.subject = mine
     kit.run("cosign3", "attach", "attestation", "--attestation", kit.file("another.json", raw), kit.image_at())
-    return [fact("bundle", verdict="failed")]
+    return [fact("bundle", by=None, verdict="failed")]
 
 
 @case("sig-tag-moved", "the .sig of another image under this image's tag")
@@ -78,7 +78,7 @@ def sig_tag_moved(kit: Kit) -> Facts:
     raw, _ = kit.repository.manifest(kit.sig_tag())
     kit.subject = mine
     kit.repository.put(raw, kit.sig_tag())
-    return [fact("legacy", verdict="failed")]
+    return [fact("legacy", by=None, verdict="failed")]
 
 
 @case("annotation-says-signature", "an SBOM bundle whose manifest says that it is a signature")
@@ -113,7 +113,7 @@ def payload_changed(kit: Kit) -> Facts:
     other = crafting.statement(kit.subject, "https://cyclonedx.org/bom", {"bomFormat": "CycloneDX"})
     document["dsseEnvelope"]["payload"] = crafting.encoded(other)
     kit.attach(crafting.compact(document))
-    return [fact("bundle", kind="any", by=None)]
+    return [fact("bundle", kind="any", by=None, verdict="failed")]
 
 
 @case("two-envelope-signatures", "an envelope with two signatures, one ours: refused in bundles, allowed in .att")
@@ -145,7 +145,7 @@ def image_poses(kit: Kit) -> Facts:
     kit.push_image("posing\n", tag="posing", subject=subject, artifactType=crafting.BUNDLE,
                    annotations={"dev.sigstore.bundle.predicateType": crafting.SIGN})  # fmt: skip
     kit.push_image("posing too\n", tag=kit.sig_tag())
-    return []
+    return [fact("unsigned", "other", by=None, verdict="unsigned") for _ in range(2)]
 
 
 @case("broken-bundles", "papers that cannot be read beside a good one: they neither satisfy nor block")

@@ -152,6 +152,7 @@ def attached_envelope(kit: Kit) -> Facts:
     envelope = json.loads(raw)["dsseEnvelope"]
     kit.run("cosign2", "attach", "attestation", "--attestation",
             kit.file("envelope.json", crafting.compact(envelope)), kit.image_at())  # fmt: skip
+    kit.extra["signatures"] = 1
     return [attested("bundle", "cyclonedx"), attested("legacy", "cyclonedx")]
 
 
@@ -176,6 +177,7 @@ def saved(version: int) -> None:
         shutil.rmtree(there, ignore_errors=True)
         shutil.move(kit.home / "saved", there)
         kit.extra["layout"] = f"saved-by-cosign{version}"
+        kit.extra["signatures"] = 3
         forms = ("legacy", "bundle")
         return [each for form in forms for each in (fact(form), attested(form, "cyclonedx"))]
 
@@ -237,7 +239,18 @@ def cleaned(version: int, kind: str, where: str) -> None:
         words = {kit.subject: "SUBJECT", digest_of(response): "REFERRERS-RESPONSE"}
         words |= {paper: f"PAPER-{number}" for number, paper in enumerate(papers)}
         kit.extra["requests"] = [_worded(each, words) for each in recorder.seen]
-        return []
+        notes = fact("unsigned", "other", by=None, verdict="unsigned")
+        left = {"legacy": fact("legacy"), "bundle": fact("bundle"), "notes": notes}
+        return [left[name] for name in _left(version, kind, where)]
+
+
+def _left(version: int, kind: str, where: str) -> tuple[str, ...]:
+    """What clean does not take; on a registry without referrers cosign 3 loses what is not its own."""
+    if version == 2:
+        return ("bundle", "notes")
+    if kind == "all":
+        return ("notes",) if where == "retinue" else ()
+    return ("bundle", "notes") if kind == "signature" else ("legacy", "notes")
 
 
 def _worded(seen: tuple[str, str, int], words: dict[str, str]) -> str:

@@ -182,10 +182,10 @@ class Kit:
             "subject": self.subject,
             "expected": expected,
             **self.extra,
-            **recorded(self.repository, self.keep),
+            **recorded(self.repository, self.subject, self.keep),
         }
         if self.elsewhere:
-            there = {n: recorded(each, self.keep) for n, each in self.elsewhere.items()}
+            there = {n: recorded(each, self.subject, self.keep) for n, each in self.elsewhere.items()}
             document["elsewhere"] = there
         (self.folder / "cases").mkdir(exist_ok=True)
         text = json.dumps(document, indent=1, ensure_ascii=False)

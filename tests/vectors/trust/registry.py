@@ -80,10 +80,10 @@ class Repository:
         return json.loads(answer.read())["manifests"] if answer else []
 
 
-def recorded(repository: Repository, keep: Any) -> dict[str, Any]:
+def recorded(repository: Repository, subject: str, keep: Any) -> dict[str, Any]:
     """Everything there, by tags, children and referrers; `keep` takes each content's bytes."""
     tags, manifests, blobs = {}, {}, {}
-    ahead = []
+    ahead = [each["digest"] for each in repository.referrers(subject)]
     for tag in sorted(repository.tags()):
         raw, _ = repository.manifest(tag)
         tags[tag] = digest_of(raw)
