@@ -156,23 +156,36 @@ def _check_text(raw: Raw, start: int, end: int, part: str) -> None:
 
 def _member(raw: Raw, key: str, part: str) -> tuple[int, int]:
     """Where the value of `key` stands in the object."""
-    reader = _Reader(raw, part)
-    reader.expect(b"{")
-    while True:
-        name = reader.key()
-        start, end = reader.value()
+    for name, start, end in Reader(raw, part).members():
         if name == key:
             return start, end
-        reader.expect(b",")
+    raise Malformed(part, f"is larger than {SMALL} bytes, and has no {key}")
 
 
-class _Reader:
-    """Finds the ends of values; what it does not check, strictjson does afterwards."""
+class Reader:
+    """Finds where values begin and end; what it does not check, strictjson does afterwards."""
 
-    def __init__(self, raw: Raw, part: str) -> None:
+    def __init__(self, raw: Raw, part: str, place: int = 0) -> None:
         self.raw = raw
         self.part = part
-        self.place = 0
+        self.place = place
+
+    def members(self) -> Iterator[tuple[str, int, int]]:
+        """Key, start and end of each member of the object here. Raises Malformed."""
+        self._expect(b"{")
+        more = not self._empty(b"}")
+        while more:
+            name = self._key()
+            yield name, *self._value()
+            more = self._expect(b",", b"}") == b","
+
+    def items(self) -> Iterator[tuple[int, int]]:
+        """Start and end of each item of the list here. Raises Malformed."""
+        self._expect(b"[")
+        more = not self._empty(b"]")
+        while more:
+            yield self._value()
+            more = self._expect(b",", b"]") == b","
 
     def _bad(self, expected: str) -> Malformed:
         return Malformed(self.part, f"invalid JSON at byte {self.place}: expecting {expected}")
@@ -182,11 +195,17 @@ class _Reader:
         assert match is not None
         self.place = match.end()
 
-    def expect(self, token: bytes) -> None:
+    def _expect(self, *tokens: bytes) -> bytes:
         self._space()
-        if self.raw[self.place : self.place + 1] != token:
-            raise self._bad(token.decode())
+        token: bytes = self.raw[self.place : self.place + 1]
+        if token not in tokens:
+            raise self._bad(" or ".join(each.decode() for each in tokens))
         self.place += 1
+        return token
+
+    def _empty(self, closing: bytes) -> bool:
+        self._space()
+        return self.raw[self.place : self.place + 1] == closing
 
     def _take(self, pattern: re.Pattern[bytes], expected: str) -> bytes:
         match = pattern.match(self.raw, self.place)
@@ -195,16 +214,16 @@ class _Reader:
         self.place = match.end()
         return match[match.lastindex or 0]
 
-    def key(self) -> str:
+    def _key(self) -> str:
         self._space()
         try:
             name: str = json.loads(self._take(_STRING, "a key"))
         except ValueError:
             raise self._bad("a key") from None
-        self.expect(b":")
+        self._expect(b":")
         return name
 
-    def value(self) -> tuple[int, int]:
+    def _value(self) -> tuple[int, int]:
         self._space()
         start = self.place
         first = self.raw[start : start + 1]
