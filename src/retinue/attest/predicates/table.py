@@ -29,7 +29,7 @@ _VIEWS: tuple[tuple[str, str], ...] = (
 """What types begin with (versions follow), and the module here that reads them."""
 
 
-def view(predicate_type: str, predicate: bytes) -> View | None:
+def view(predicate_type: str, predicate: bytes) -> "View | None":
     """A typed view of a predicate; None for a type that is not known here.
 
     Views take what they know and check its types; the bytes stay the truth. Raises Malformed.
