@@ -9,7 +9,7 @@ from functools import partial
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Search, Source
-from retinue.papers.collected import Collected
+from retinue.papers.collected import Collected, Paper
 from retinue.papers.content import Content, receive
 from retinue.papers.finding import HOME, Finding, Found, Place
 from retinue.papers.limits import Limits
@@ -87,6 +87,15 @@ async def _ask_manifests(
     singly = {digest: partial(source.manifests, [digest]) for digest in wanted}
     answers = await ask_all(singly, at_once=AT_ONCE, until=until)
     return {d: a if isinstance(a, NotLooked) else a[d] for d, a in answers.items()}
+
+
+async def read_payloads(
+    source: Source, papers: Sequence[Paper], limits: Limits | None = None
+) -> Reading:
+    """What is in these papers of one repository."""
+    reading = Reading(papers, limits or Limits())
+    await _contents({HOME: source}, reading, in_seconds(reading.limits.seconds))
+    return reading
 
 
 async def _contents(stores: Mapping[Place, Source], reading: Reading, until: float) -> None:

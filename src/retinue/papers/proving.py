@@ -46,11 +46,12 @@ def _bundle(
 
 
 def _envelope(
-    _: Descriptor | None, content: Content, target: Target, trust: Trust
+    layer: Descriptor | None, content: Content, target: Target, trust: Trust
 ) -> Sequence[Outcome]:
     from retinue.attest.verify import verify_envelope
 
-    return verify_envelope(content, target, trust)
+    annotations = layer.annotations if layer is not None else {}
+    return verify_envelope(content, target, trust, annotations)
 
 
 def _simple(

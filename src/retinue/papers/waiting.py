@@ -46,3 +46,13 @@ async def ask_all(
     async with asyncio.TaskGroup() as tasks:
         started = {key: tasks.create_task(ask(asked)) for key, asked in questions.items()}
     return {key: task.result() for key, task in started.items()}
+
+
+def pauses(random: Callable[[], float], settle: float = 0.05) -> Callable[[int], Awaitable[None]]:
+    """Waits before another look at what others write too: `settle` seconds and more each time,
+    longer than another's read and write take. `random` gives numbers from 0 to 1."""
+
+    async def pause(attempt: int) -> None:
+        await asyncio.sleep(settle * (1 + min(attempt, 4)) * (0.5 + random()))
+
+    return pause
