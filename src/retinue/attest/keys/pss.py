@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from retinue.attest.keys.key import Algorithm, Signer
 from retinue.attest.keys.message import as_message
 from retinue.attest.keys.private import LocalSigner, RsaSigner
-from retinue.attest.keys.public import HASHES
+from retinue.attest.keys.public import HASHES, RsaKey
+from retinue.attest.keys.remote import RemoteSigner
 
 BY_BITS: Mapping[int, tuple[Algorithm, str]] = {
     2048: (Algorithm.RSA_PSS_SHA256, "sha256"),
@@ -32,7 +33,10 @@ class PssSigner(LocalSigner):
 
 
 def as_pss(signer: Signer) -> Signer:
-    """An RSA key of this process, signing with PSS; every other signer as it is."""
+    """An RSA key that signs with PSS, where it can; every other signer as it is."""
+    if isinstance(signer, RemoteSigner) and isinstance(signer.public, RsaKey):
+        wanted = BY_BITS.get(signer.public.key.key_size, (signer.algorithm, ""))[0]
+        return signer.using(wanted)
     if isinstance(signer, RsaSigner) and signer.key.key_size in BY_BITS:
         return PssSigner(signer.public, BY_BITS[signer.key.key_size][0], signer.key)
     return signer
