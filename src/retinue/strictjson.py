@@ -21,7 +21,10 @@ MAX_DEPTH = 64
 _BOM = "\ufeff"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
-_WHITE = re.compile(r"[ \t\n\r]*")
+_OPEN = re.compile(r"[ \t\n\r]*{[ \t\n\r]*")
+_PLAIN_KEY = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
+_AFTER = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
 
@@ -78,37 +81,34 @@ def outline(
     All else is as strict as `loads`, and what is opaque must at least be JSON. Raises InvalidJson.
     """
     text = _text(data, max_depth, max_bytes)
-    place = _space(text, 0)
-    if text[place : place + 1] != "{":
-        raise InvalidJson("is not an object", offset=place)
     pairs: list[tuple[str, Any]] = []
-    place = _space(text, place + 1)
-    while text[place : place + 1] != "}" or pairs:
-        key, place = _key(text, place)
-        value, end = _value(text, place, _SKIM if key in opaque else _STRICT)
-        pairs.append((key, text[place:end].encode() if key in opaque else value))
-        place = _space(text, end)
-        if text[place : place + 1] != ",":
-            break
-        place = _space(text, place + 1)
-    _end(text, place)
-    _refuse_variants(pairs)
-    return dict(pairs)
-
-
-def _space(text: str, place: int) -> int:
-    match = _WHITE.match(text, place)
-    return place if match is None else match.end()
+    opened = _OPEN.match(text)
+    if opened is None:
+        raise InvalidJson("is not an object", offset=0)
+    more, place = True, opened.end()
+    if text.startswith("}", place):
+        more, place = _next(text, place)
+    while more:
+        key, start = _key(text, place)
+        value, place = _value(text, start, _SKIM if key in opaque else _STRICT)
+        pairs.append((key, text[start:place].encode() if key in opaque else value))
+        more, place = _next(text, place)
+    if place != len(text):
+        raise InvalidJson("extra data after the object", offset=place)
+    return _pairs(pairs)
 
 
 def _key(text: str, place: int) -> tuple[str, int]:
-    if text[place : place + 1] != '"':
+    plain = _PLAIN_KEY.match(text, place)
+    if plain is not None:
+        return plain[1], plain.end()
+    if not text.startswith('"', place):
         raise InvalidJson("expecting a key in double quotes", offset=place)
     key, place = _value(text, place, _SKIM)
-    place = _space(text, place)
-    if text[place : place + 1] != ":":
+    colon = _COLON.match(text, place)
+    if colon is None:
         raise InvalidJson("expecting a colon", offset=place)
-    return key, _space(text, place + 1)
+    return key, colon.end()
 
 
 def _value(text: str, place: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
@@ -120,12 +120,12 @@ def _value(text: str, place: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
         raise InvalidJson("an integer has too many digits") from None
 
 
-def _end(text: str, place: int) -> None:
-    if text[place : place + 1] != "}":
+def _next(text: str, place: int) -> tuple[bool, int]:
+    """Whether another member follows a value that ended here, and where it, or the rest, begins."""
+    found = _AFTER.match(text, place)
+    if found is None:
         raise InvalidJson("expecting a comma or the end of the object", offset=place)
-    place = _space(text, place + 1)
-    if place != len(text):
-        raise InvalidJson("extra data after the object", offset=place)
+    return found[1] == ",", found.end()
 
 
 def _parse(text: str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:
@@ -206,8 +206,10 @@ def _float(literal: str) -> float:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _refuse_variants(pairs)
-    return dict(pairs)
+    result = dict(pairs)
+    if len({*map(str.casefold, result)}) != len(pairs):
+        _refuse_variants(pairs)
+    return result
 
 
 _STRICT = json.JSONDecoder(

@@ -3,16 +3,13 @@
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from retinue.attest import large
 from retinue.attest.errors import Malformed
 from retinue.attest.formats import dsse, simplesigning
 from retinue.attest.formats.bundle import Bundle
-from retinue.attest.formats.dsse import Envelope
 from retinue.attest.keys.message import Message
 from retinue.oci import names
 
@@ -99,13 +96,3 @@ def _entries(annotations: Mapping[str, str]) -> tuple["LogEntry", ...]:
     from retinue.attest.tlog import read_legacy_bundle
 
     return (read_legacy_bundle(text),)
-
-
-@contextmanager
-def payload_of(envelope: Envelope) -> Iterator[large.Raw]:
-    """The payload of an envelope; a large one is put in a file for as long as it is needed."""
-    if isinstance(envelope.payload, bytes):
-        yield envelope.payload
-    else:
-        with large.spooled(envelope.payload) as mapped:
-            yield mapped

@@ -28,15 +28,14 @@ class Target:
     def names_it(self, digests: Mapping[str, str]) -> bool:
         """Whether these digests (algorithm to hex) are the manifest's.
 
-        The algorithm that it was asked by counts, or for a sha512 one its sha256; where both are
-        given both must agree. Never a weaker algorithm, never upper case.
+        The algorithm that it was asked by counts; for a sha512 one its sha256 too, and where both
+        are given both must agree. Never a weaker algorithm, never upper case.
         """
-        asked = algorithm(self.digest)
-        known = {asked: encoded(self.digest)}
-        if asked == "sha512" and "sha256" in digests:
-            known["sha256"] = hashlib.sha256(self.raw).hexdigest()
-        given = {name: digests[name] for name in known if name in digests}
-        return bool(given) and all(known[name] == hexa for name, hexa in given.items())
+        asked, _, hexa = self.digest.partition(":")
+        if asked != "sha512" or "sha256" not in digests:
+            return digests.get(asked) == hexa
+        weaker = hashlib.sha256(self.raw).hexdigest()
+        return digests["sha256"] == weaker and digests.get(asked, hexa) == hexa
 
     def subject_of(self, statement: Statement) -> Subject:
         """The subject of the statement that is this manifest; raises Refused."""

@@ -6,7 +6,6 @@ what was signed parsed; identity last. Whoever made a signature, the proof is th
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 from retinue.attest import evidence as evidences
@@ -18,11 +17,11 @@ from retinue.attest.formats.bundle import read_bundle
 from retinue.attest.formats.dsse import Envelope
 from retinue.attest.keys.key import PublicKey
 from retinue.attest.keys.message import Message
-from retinue.attest.large import Raw
+from retinue.attest.large import Raw, spooled
 from retinue.attest.logentry import Hashes
 from retinue.attest.makers import PinnedKey, by_certificate, by_key
 from retinue.attest.proof import Format, Proof, signature_id
-from retinue.attest.statement import read_statement
+from retinue.attest.statement import Statement, read_statement
 from retinue.attest.target import Target
 from retinue.attest.vouching import Voucher, for_certificate, for_key
 from retinue.oci import names
@@ -41,9 +40,8 @@ def verify_bundle(raw: Raw, target: Target, trust: Trust) -> Proof:
     found = evidences.of_bundle(bundle, target.raw)
     if bundle.envelope is not None:
         return _verify_envelope(Format.BUNDLE, bundle.envelope, found, target, trust, b"")
-    made = _maker(found, trust)
-    voucher = _vouch(made, found, Hashes((target.raw,)), trust)
-    return _proof(Format.MESSAGE, voucher, found)
+    voucher = _vouch(_maker(found, trust), found, Hashes((target.raw,)), trust)
+    return _proof(Format.MESSAGE, voucher, found, None, NOTHING)
 
 
 def verify_envelope(
@@ -94,9 +92,7 @@ def verify_simple(
     digest = checked(said.digest)
     if digest is None or not target.names_it({algorithm(digest): encoded(digest)}):
         raise Refused("payload", f"is about {said.digest[:160]!r}, not {target.digest}")
-    return replace(
-        _proof(form, voucher, found), annotations=said.annotations, reference=said.reference
-    )
+    return _proof(form, voucher, found, None, said.annotations, said.reference)
 
 
 def _verify_envelope(
@@ -109,18 +105,31 @@ def _verify_envelope(
 ) -> Proof:
     """`whole` is the text of the envelope; empty for one that is part of a bundle."""
     made = _maker(found, trust)
-    with evidences.payload_of(envelope) as payload:
-        with memoryview(payload) as content, memoryview(whole) as outer:
-            head = dsse.head(envelope.payload_type, len(payload))
-            voucher = _vouch(made, found, Hashes((head, content), content, outer), trust)
-        if envelope.payload_type != names.IN_TOTO:
-            kind = envelope.payload_type
-            raise Malformed("envelope", f"payloadType is {kind[:120]!r}, not {names.IN_TOTO}")
-        statement = read_statement(payload)
+    payload = envelope.payload
+    if isinstance(payload, bytes):
+        voucher, statement = _read(made, found, trust, envelope, payload, whole)
+    else:
+        with spooled(payload) as mapped:
+            voucher, statement = _read(made, found, trust, envelope, mapped, whole)
     subject = target.subject_of(statement)
-    return replace(
-        _proof(form, voucher, found), statement=statement, annotations=subject.annotations
-    )
+    return _proof(form, voucher, found, statement, subject.annotations)
+
+
+def _read(
+    made: PinnedKey | PublicKey,
+    found: Evidence,
+    trust: Trust,
+    envelope: Envelope,
+    payload: Raw,
+    whole: Raw,
+) -> tuple[Voucher, Statement]:
+    kind = envelope.payload_type
+    with memoryview(payload) as content, memoryview(whole) as outer:
+        hashes = Hashes((dsse.head(kind, len(payload)), content), content, outer)
+        voucher = _vouch(made, found, hashes, trust)
+    if kind != names.IN_TOTO:
+        raise Malformed("envelope", f"payloadType is {kind[:120]!r}, not {names.IN_TOTO}")
+    return voucher, read_statement(payload)
 
 
 def _maker(found: Evidence, trust: Trust) -> PinnedKey | PublicKey:
@@ -133,7 +142,14 @@ def _vouch(made: PinnedKey | PublicKey, found: Evidence, hashes: Hashes, trust: 
     return for_certificate(made, found, hashes, trust)
 
 
-def _proof(form: Format, voucher: Voucher, found: Evidence) -> Proof:
+def _proof(
+    form: Format,
+    voucher: Voucher,
+    found: Evidence,
+    statement: Statement | None,
+    annotations: Mapping[str, str],
+    reference: str | None = None,
+) -> Proof:
     return Proof(
         format=form,
         signature=signature_id(voucher.key, found.message.digest("sha256")),
@@ -142,9 +158,9 @@ def _proof(form: Format, voucher: Voucher, found: Evidence) -> Proof:
         key=voucher.key,
         times=voucher.times,
         logged=voucher.logged,
-        statement=None,
-        annotations=NOTHING,
-        reference=None,
+        statement=statement,
+        annotations=annotations,
+        reference=reference,
         certificate=voucher.certificate,
         expires=None,
         not_before=voucher.not_before,
