@@ -148,7 +148,7 @@ def _of_fact(case: Case, fact: Fact) -> Iterator[datetime]:
 
 
 def _ages(case: Case, rule: Rule, fact: Fact) -> Iterator[datetime]:
-    signed = case.signed_at(fact, rule)
+    signed = case.stamped(fact, rule)
     for asked in rule.attestations:
         if signed is not None and asked.max_age is not None:
             yield later(signed.at, asked.max_age)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from policies import files
 
+from policies import files
 from retinue.attest.anchors import KeyAnchor, KeylessAnchor, X509Anchor
 from retinue.attest.proof import Format
 from retinue.oci.digest import Digest
@@ -101,7 +101,7 @@ def loaded(text: str = WHOLE) -> Policy:
     return load(text.encode(), read=files)
 
 
-def test_the_anchors_of_the_whole_example():
+def test_the_anchors_of_the_whole_example() -> None:
     anchors = {anchor.name: anchor for anchor in loaded().trust.anchors}
 
     ci = anchors["ci"]
@@ -121,14 +121,14 @@ def test_the_anchors_of_the_whole_example():
     assert loaded().trust.roots == (release.root,)
 
 
-def test_the_rule_of_the_whole_example():
+def test_the_rule_of_the_whole_example() -> None:
     (rule,) = loaded().rules
 
     assert rule.on == frozenset(Operation)
     assert (rule.mode, rule.index, rule.tag) == (Mode.ENFORCE, Coverage.PARENT, Tags.SIGNED)
     assert (rule.papers_in, rule.trusted_time, rule.logged) == (
         ("reg.acme/sigs",),
-        {"receipts"},
+        frozenset({"receipts"}),
         False,
     )
     assert rule.signatures is not None
@@ -138,7 +138,7 @@ def test_the_rule_of_the_whole_example():
     assert rule.signatures.naming is Naming.ANY
 
 
-def test_the_attestations_of_the_whole_example():
+def test_the_attestations_of_the_whole_example() -> None:
     provenance, sbom, vuln = loaded().rules[0].attestations
 
     assert (provenance.type.kind, provenance.select) == (Kind.PROVENANCE, Select.ANY)
@@ -151,7 +151,7 @@ def test_the_attestations_of_the_whole_example():
     assert loaded().wanted.pointers == {"/scanner/result/critical"}
 
 
-def test_the_rest_of_the_whole_example():
+def test_the_rest_of_the_whole_example() -> None:
     policy = loaded()
 
     assert policy.unmatched is Unmatched.REFUSE
@@ -163,7 +163,7 @@ def test_the_rest_of_the_whole_example():
     assert policy.revocation.max_age == timedelta(hours=24)
 
 
-def test_json_says_the_same():
+def test_json_says_the_same() -> None:
     document = json.dumps(tomllib.loads(WHOLE), default=str).encode()
 
     as_json = load(document, form="json", read=files)
@@ -173,7 +173,7 @@ def test_json_says_the_same():
     assert [a.name for a in as_json.trust.anchors] == [a.name for a in loaded().trust.anchors]
 
 
-def test_what_is_left_out_has_the_strict_meaning():
+def test_what_is_left_out_has_the_strict_meaning() -> None:
     text = MINIMAL + 'name="r"\nimages=["**"]\n[rule.signatures]\nof=["ci"]\n'
 
     (rule,) = loaded(text).rules
@@ -185,7 +185,7 @@ def test_what_is_left_out_has_the_strict_meaning():
     assert rule.signatures.formats == {Format.BUNDLE, Format.LEGACY, Format.NOTATION}
 
 
-def test_keys_may_be_in_the_file_itself():
+def test_keys_may_be_in_the_file_itself() -> None:
     pem = files("ci.pub").decode()
     text = f'version=1\nunmatched="allow"\n[anchors.ci]\ntype="key"\nkeys=[{{pem="""{pem}"""}}]\n'
 
@@ -195,7 +195,7 @@ def test_keys_may_be_in_the_file_itself():
     assert anchor.keys[0].key.pem.decode() == pem
 
 
-def test_the_epoch_changes_with_the_file_with_what_it_names_and_with_the_list():
+def test_the_epoch_changes_with_the_file_with_what_it_names_and_with_the_list() -> None:
     other_root = load(WHOLE.encode(), read=lambda name: files(name) + b" " * name.endswith(".json"))
 
     epochs = {
@@ -315,31 +315,31 @@ def changed(old: str, new: str) -> str:
         ("extra = 1\n" + MINIMAL + RULE, "extra"),
     ],
 )
-def test_what_is_wrong_is_refused_where_it_is(text: str, field: str):
+def test_what_is_wrong_is_refused_where_it_is(text: str, field: str) -> None:
     with pytest.raises(PolicyInvalid) as caught:
         loaded(text)
     assert caught.value.field == field
 
 
-def test_bytes_that_are_no_text_are_refused():
+def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(PolicyInvalid, match="UTF-8"):
         load(b"version = \xff", read=files)
 
 
 @pytest.mark.parametrize("raw", [b'{"version": 1, "version": 1}', b"[]", b"{"])
-def test_json_is_read_strictly(raw: bytes):
+def test_json_is_read_strictly(raw: bytes) -> None:
     with pytest.raises(PolicyInvalid) as caught:
         load(raw, form="json", read=files)
     assert caught.value.field == "document"
 
 
-def test_a_rule_that_only_watches_may_ask_for_nothing():
+def test_a_rule_that_only_watches_may_ask_for_nothing() -> None:
     (rule,) = loaded(MINIMAL + 'name="r"\nimages=["**"]\nmode="audit"\n').rules
 
     assert not rule.enforced
 
 
-def test_files_are_opened_once_by_the_name_in_the_policy():
+def test_files_are_opened_once_by_the_name_in_the_policy() -> None:
     names: list[str] = []
 
     def read(name: str) -> bytes:
@@ -352,12 +352,12 @@ def test_files_are_opened_once_by_the_name_in_the_policy():
     assert names == ["ci.pub", "a.pem"]
 
 
-def test_a_huge_file_that_the_policy_names_is_refused():
+def test_a_huge_file_that_the_policy_names_is_refused() -> None:
     with pytest.raises(PolicyInvalid, match="more than"):
         load((MINIMAL + RULE).encode(), read=lambda _: b" " * 5_000_000)
 
 
-def test_a_file_that_cannot_be_read_is_said_with_its_reason():
+def test_a_file_that_cannot_be_read_is_said_with_its_reason() -> None:
     def read(name: str) -> bytes:
         raise PermissionError(13, "Permission denied", name)
 
@@ -367,7 +367,7 @@ def test_a_file_that_cannot_be_read_is_said_with_its_reason():
     assert "permission denied" in caught.value.reason
 
 
-def test_tables_and_texts_are_told_apart():
+def test_tables_and_texts_are_told_apart() -> None:
     values: list[Any] = [1, "x", True, None, [], {}]
     for value in values[:-1]:
         with pytest.raises(PolicyInvalid):

@@ -74,7 +74,7 @@ def _stale(hearing: Hearing, asked: Attestation, fact: Fact) -> str:
     """Why a paper is not young enough. Without a trusted time nobody knows its age."""
     if asked.max_age is None:
         return ""
-    signed = hearing.signed_at(fact)
+    signed = hearing.stamped(fact)
     if signed is None:
         return "has no trusted time, so its age is not known"
     if hearing.now >= later(signed.at, asked.max_age):

@@ -1,7 +1,7 @@
 """What is known when a rule is asked: the facts, ordered for it, and what has been revoked."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -66,14 +66,16 @@ class Case:
     def logged(self, fact: Fact) -> bool:
         return fact.logged or (fact.signature is not None and fact.signature in self._logged)
 
-    def signed_at(self, fact: Fact, rule: Rule) -> TrustedTime | None:
-        """The earliest time at which the signature existed, by the word of those a rule believes.
+    def stamped(self, fact: Fact, rule: Rule) -> TrustedTime | None:
+        """The earliest time that this very paper proves, by the word of those a rule believes.
 
-        Every such time is an upper bound of when it was made; the earliest says most.
+        Every such time is an upper bound of when it was signed; the earliest says most.
         """
-        times = self._times.get(fact.signature or "", frozenset(fact.times))
-        believed = [time for time in times if _believes(rule, time)]
-        return min(believed, key=lambda time: (time.at, time.authority), default=None)
+        return _earliest(rule, fact.times)
+
+    def signed_at(self, fact: Fact, rule: Rule) -> TrustedTime | None:
+        """The same of all copies of its signature."""
+        return _earliest(rule, self._times.get(fact.signature or "", fact.times))
 
     @cached_property
     def _stated(self) -> Sequence[Revocation]:
@@ -94,6 +96,11 @@ def _order(fact: Fact) -> tuple[str, ...]:
     return (fact.paper, fact.subject, *(text or "" for text in texts), fact.way, fact.why)
 
 
+def _earliest(rule: Rule, times: Collection[TrustedTime]) -> TrustedTime | None:
+    believed = [time for time in times if _believes(rule, time)]
+    return min(believed, key=lambda time: (time.at, time.authority), default=None)
+
+
 def _believes(rule: Rule, time: TrustedTime) -> bool:
     if rule.trusted_time is None or time.authority in rule.trusted_time:
         return True
@@ -110,3 +117,6 @@ class Hearing:
 
     def signed_at(self, fact: Fact) -> TrustedTime | None:
         return self.case.signed_at(fact, self.rule)
+
+    def stamped(self, fact: Fact) -> TrustedTime | None:
+        return self.case.stamped(fact, self.rule)

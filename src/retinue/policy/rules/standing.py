@@ -49,9 +49,13 @@ def _void(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
 
 
 def _outside(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
-    """Why the windows of all keys that may have made it are missed; None: one is met."""
-    signed = hearing.signed_at(fact)
-    whys = list(_windows(hearing, fact, of, signed))
+    """Why the windows of all keys that may have made it are missed; None: one is met.
+
+    Judged by its own time, and by that of all copies: another copy can help, and never harm, or
+    taking one away would let through what was refused.
+    """
+    times = dict.fromkeys((hearing.stamped(fact), hearing.signed_at(fact)))
+    whys = [why for time in times for why in _windows(hearing, fact, of, time)]
     return None if None in whys else next(why for why in whys if why is not None)
 
 
