@@ -13,7 +13,6 @@ from retinue.attest.errors import Refused
 from retinue.attest.formats.dsse import read_envelope
 from retinue.attest.formats.simplesigning import SimpleSignature, read_payload
 from retinue.attest.proof import Proof
-from retinue.attest.statement import read_statement
 from retinue.attest.target import Target
 from retinue.errors import RetinueError
 from retinue.oci import digest as digests
@@ -26,7 +25,7 @@ from retinue.papers.attach import Attached, Store, put
 from retinue.papers.collect import read_payloads
 from retinue.papers.collected import Paper
 from retinue.papers.content import Content
-from retinue.papers.proving import Outcome, peek, prove
+from retinue.papers.proving import Outcome, peek, prove, statement_in
 from retinue.papers.ways import cosign
 from retinue.papers.ways.cosign import Layer
 from retinue.papers.ways.layers import parts_of_layers
@@ -269,10 +268,7 @@ def _tag(subject: Manifest, suffix: str) -> str:
 
 
 def _predicate_type(subject: Manifest, envelope: bytes) -> str:
-    from retinue.attest.evidence import payload_of
-
-    with payload_of(read_envelope(envelope)) as payload:
-        statement = read_statement(payload)
+    statement = statement_in(read_envelope(envelope))
     Target(subject.digest, subject.media_type, subject.raw).subject_of(statement)
     return statement.predicate_type
 

@@ -18,7 +18,7 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
 from retinue.papers.collect import collect
 from retinue.papers.collected import Collected
-from retinue.papers.proving import prove
+from retinue.papers.proving import prove, statement_in
 from retinue.papers.ways.artifact import receipt_paper, sbom_paper, statement_paper
 from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
@@ -159,7 +159,6 @@ async def _attach_plain(store: Store, subject: Manifest, made: Made) -> Attached
 
 def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:
     """The predicate type of a bundle that is about the target; None where it has no statement."""
-    from retinue.attest.evidence import payload_of
     from retinue.attest.formats.bundle import read_bundle
     from retinue.attest.verify import verify_bundle
 
@@ -168,8 +167,7 @@ def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:
         verify_bundle(bundle, target, signer)
     if envelope is None:
         return None
-    with payload_of(envelope) as payload:
-        statement = read_statement(payload)
+    statement = statement_in(envelope)
     target.subject_of(statement)
     return statement.predicate_type
 

@@ -4,9 +4,9 @@ A predicate that cannot be read makes no claims: a rule that demands one is then
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import TypeAlias
 
-from retinue import strictjson
 from retinue.attest.errors import Malformed
 from retinue.attest.statement import Statement
 from retinue.attest.target import Target
@@ -15,31 +15,26 @@ from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Claim, Wanted
 from retinue.papers.predicates import REVOCATION, Fields, read_revocation, read_tag, timestamp
-from retinue.strictjson import InvalidJson
-
-MAX_PREDICATE = 16 * 1024 * 1024
-"""Bytes of a predicate that pointers are followed in."""
 
 
 def claims_of(statement: Statement, target: Target, wanted: Wanted) -> Mapping[str, Claim]:
     """By name, and by each JSON Pointer that is wanted and leads to a plain value."""
-    found = dict(_pointed(statement.predicate, wanted))
-    reader = _READERS.get(statement.predicate_type)
-    if reader is not None:
+    found: dict[str, Claim] = {}
+    for reader in (_READERS.get(statement.predicate_type, _viewed), partial(_pointed, wanted)):
         try:
-            found.update(reader(statement.predicate, target))
+            found.update(reader(statement, target))
         except Malformed:
-            return found  # it does not have its type's shape: nothing is claimed by that
+            continue  # it does not have the shape of its type: nothing is claimed by that
     return found
 
 
-def _pointed(predicate: bytes, wanted: Wanted) -> Iterator[tuple[str, Claim]]:
-    if not wanted.pointers or not predicate:
+def _pointed(wanted: Wanted, statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
+    if not wanted.pointers:
         return
-    try:
-        document = strictjson.loads(predicate, max_bytes=MAX_PREDICATE)
-    except InvalidJson:
-        return
+    from retinue.attest.predicates.document import load
+    from retinue.attest.predicates.pointer import lookup
+
+    document = load(statement.predicate)
     for pointer in sorted(wanted.pointers):
         for value in lookup(document, pointer):
             if value is None or isinstance(value, str | int | float | bool):
@@ -48,25 +43,28 @@ def _pointed(predicate: bytes, wanted: Wanted) -> Iterator[tuple[str, Claim]]:
                 yield pointer, tuple(value)
 
 
-def lookup(document: Any, pointer: str) -> Iterator[Any]:
-    """The value that a JSON Pointer (RFC 6901) leads to; nothing where it leads nowhere."""
-    value = document
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and name.isascii() and name.isdigit() and len(name) < 10:
-            if int(name) >= len(value) or str(int(name)) != name:
-                return
-            value = value[int(name)]
-        else:
-            return
-    yield value
+def _viewed(statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
+    """What the typed views tell."""
+    from retinue.attest.predicates.provenance import Provenance
+    from retinue.attest.predicates.sbom import Sbom
+    from retinue.attest.predicates.table import view
+
+    said = view(statement.predicate_type, statement.predicate)
+    if isinstance(said, Provenance):
+        yield "builder", said.builder
+        yield "build_type", said.build_type
+        if said.source is not None:
+            yield "source", said.source
+        if said.ref is not None:
+            yield "ref", said.ref
+    elif isinstance(said, Sbom):
+        yield "components", said.components
+        yield "purls", said.purls
 
 
-def _tag(predicate: bytes, target: Target) -> Iterator[tuple[str, Claim]]:
+def _tag(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:
     """Only for the image that it names itself: a statement may have more subjects."""
-    said = read_tag(predicate)
+    said = read_tag(statement.predicate)
     if _is(said.digest, target):
         yield "tag", said.tag
         yield "tag.image", said.image
@@ -74,8 +72,8 @@ def _tag(predicate: bytes, target: Target) -> Iterator[tuple[str, Claim]]:
         yield "tag.expires", timestamp(said.expires)
 
 
-def _revocation(predicate: bytes, target: Target) -> Iterator[tuple[str, Claim]]:
-    said = read_revocation(Fields.of(predicate, "revocation", REVOCATION))
+def _revocation(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:
+    said = read_revocation(Fields.of(statement.predicate, "revocation", REVOCATION))
     if said.subject is not None and not _is(said.subject, target):
         return
     yield "revokes.signer", said.signer
@@ -93,7 +91,8 @@ def _is(digest: Digest, target: Target) -> bool:
     return target.names_it({digests.algorithm(digest): digests.encoded(digest)})
 
 
-_READERS: Mapping[str, Callable[[bytes, Target], Iterator[tuple[str, Claim]]]] = {
+_Reader: TypeAlias = Callable[[Statement, Target], Iterator[tuple[str, Claim]]]
+_READERS: Mapping[str, _Reader] = {
     names.PREDICATE_TAG: _tag,
     names.PREDICATE_REVOCATION: _revocation,
 }

@@ -16,7 +16,15 @@ from retinue.papers.collected import Collected, Paper
 from retinue.papers.content import Content
 from retinue.papers.facts import Fact, Findings, Verdict, Wanted
 from retinue.papers.kinds import Kind
-from retinue.papers.proving import FORMATS, Outcome, kind_stated, peek, prove, signatures_in
+from retinue.papers.proving import (
+    FORMATS,
+    Outcome,
+    kind_of_proof,
+    kind_stated,
+    peek,
+    prove,
+    signatures_in,
+)
 from retinue.papers.receipts import Receipts, receipts_in, times_of
 from retinue.papers.ways.part import SIGNED, Form, Part
 
@@ -90,7 +98,7 @@ class _Judging:
         target = self._target(paper.subject)
         claims = claims_of(statement, target, self.wanted) if statement is not None else {}
         return replace(
-            _fact(paper, kind_stated(predicate_type, part.kind), Verdict.VERIFIED, "it verified"),
+            _fact(paper, kind_of_proof(proof, part.kind), Verdict.VERIFIED, "it verified"),
             format=_format(paper, part) if part.form is Form.SIMPLE else proof.format,
             predicate_type=predicate_type,
             signature=proof.signature,

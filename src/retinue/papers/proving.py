@@ -1,7 +1,7 @@
 """What one payload proves about a subject: a row for each form that a signature may have."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from retinue.attest.anchors import Trust
 from retinue.attest.errors import EvidenceError, Malformed
@@ -11,6 +11,10 @@ from retinue.oci.descriptor import Descriptor
 from retinue.papers.content import Content
 from retinue.papers.kinds import Kind, kind_of_predicate
 from retinue.papers.ways.part import Form
+
+if TYPE_CHECKING:
+    from retinue.attest.formats.dsse import Envelope
+    from retinue.attest.statement import Statement
 
 Outcome: TypeAlias = Proof | EvidenceError
 
@@ -105,24 +109,36 @@ def signatures_in(form: Form, layer: Descriptor | None, content: Content) -> Seq
     return ()
 
 
+def statement_in(envelope: "Envelope") -> "Statement":
+    """What an envelope holds, signed by whomever; raises Malformed."""
+    from retinue.attest.large import spooled
+    from retinue.attest.statement import read_statement
+
+    if isinstance(envelope.payload, bytes):
+        return read_statement(envelope.payload)
+    with spooled(envelope.payload) as payload:
+        return read_statement(payload)
+
+
 def peek(form: Form, content: Content) -> str | None:
     """The predicate type that an unproven paper states, to show it under its kind; None: none."""
     from retinue.attest.formats import bundle, dsse
-    from retinue.attest.statement import read_statement
 
     if len(content) > PEEKED or form not in {Form.BUNDLE, Form.ENVELOPE}:
         return None
     try:
-        envelope = (
-            bundle.read_bundle(content).envelope
-            if form is Form.BUNDLE
-            else dsse.read_envelope(content)
-        )
-        if envelope is None or not isinstance(envelope.payload, bytes):
-            return None
-        return read_statement(envelope.payload).predicate_type
+        found = bundle.read_bundle(content) if form is Form.BUNDLE else None
+        envelope = found.envelope if found is not None else dsse.read_envelope(content)
+        return None if envelope is None else statement_in(envelope).predicate_type
     except Malformed:
         return None  # whoever verifies it has told why
+
+
+def kind_of_proof(proof: Proof, otherwise: Kind) -> Kind:
+    """The kind of what was proven: a bundle without a statement is a signature."""
+    if proof.statement is not None:
+        return kind_of_predicate(proof.statement.predicate_type)
+    return Kind.SIGNATURE if proof.format is Format.MESSAGE else otherwise
 
 
 def kind_stated(predicate_type: str | None, otherwise: Kind) -> Kind:
