@@ -1,6 +1,6 @@
 """What a policy says of an image: its papers are collected, turned into facts, and decided upon."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,32 +44,59 @@ class Judged:
     decision: Decision
 
 
+async def question(
+    reached: Client,
+    policy: Policy,
+    operation: str = Operation.CLI,
+    *,
+    image: str | None = None,
+    platform: Platform | None = None,
+) -> Question:
+    """What to ask under a policy, with the revocation list that it names."""
+    return Question(policy, Operation(operation), None, image, platform)
+
+
 async def judge(reached: Client, location: Location, question: Question) -> Judged:
     """Decide about what a location names; raises Missing, and what the client raises."""
     async with reached.source(location) as store:
         top = await find_manifest(store, location)
         manifest, parents = await _chosen(store, top, question.platform)
-        collected = await collect(
-            store,
-            manifest,
-            parents=parents,
-            children=_wants_children(question.policy),
-            elsewhere=_elsewhere(reached, question.policy),
-            limits=question.policy.limits,
-            receipts=bool(question.policy.trust.times),
+        findings = await look(
+            reached, store, manifest, question.policy, parents, below=_wants_children(question)
         )
-    findings = derive(collected, question.policy.trust, question.policy.wanted)
     request = Request(
         image=question.image or image_of(location),
         digest=manifest.digest,
         operation=question.operation,
-        tag=_tag(location),
+        tag=tag_of(location),
         platform=question.platform,
         parents={parent.digest: 1 for parent in parents},
         children={child.digest: child.platform for child in manifest.children},
     )
     decision = decide(question.policy, findings, question.revocations, request, datetime.now(UTC))
     return Judged(location, manifest, findings, decision)
+
+
+async def look(
+    reached: Client,
+    store: Source,
+    manifest: Manifest,
+    policy: Policy,
+    parents: Sequence[Manifest] = (),
+    *,
+    below: bool = True,
+) -> Findings:
+    """Everything that is established about a manifest, its `parents`, and what is `below` it."""
+    collected = await collect(
+        store,
+        manifest,
+        parents=parents,
+        children=below,
+        elsewhere=_elsewhere(reached, policy),
+        limits=policy.limits,
+        receipts=bool(policy.trust.times),
+    )
+    return derive(collected, policy.trust, policy.wanted)
 
 
 def image_of(location: Location) -> str:
@@ -79,7 +106,8 @@ def image_of(location: Location) -> str:
     return str(location)
 
 
-def _tag(location: Location) -> str | None:
+def tag_of(location: Location) -> str | None:
+    """The tag that is asked for; None when a digest is."""
     if location.digest is not None:
         return None
     if isinstance(location, Reference):
@@ -102,8 +130,8 @@ async def _chosen(
     return found, (top,)
 
 
-def _wants_children(policy: Policy) -> bool:
-    return any(rule.index is Coverage.EVERY for rule in policy.rules)
+def _wants_children(question: Question) -> bool:
+    return any(rule.index is Coverage.EVERY for rule in question.policy.rules)
 
 
 def _elsewhere(reached: Client, policy: Policy) -> Mapping[str, Source]:

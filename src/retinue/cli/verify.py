@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 async def _judge_all(args: argparse.Namespace) -> "list[Judged]":
     from functools import partial
 
-    from retinue.cli.judging import Question, judge, platform_of
+    from retinue.cli.judging import judge, platform_of, question
     from retinue.cli.reach import client
     from retinue.client.transfer import bounded
     from retinue.oci.reference import parse_location
@@ -91,5 +91,7 @@ async def _judge_all(args: argparse.Namespace) -> "list[Judged]":
     policy = trusting.policy(args)
     locations = [parse_location(text) for text in args.references]
     async with client(args) as reached:
-        question = Question(policy, image=args.image, platform=platform_of(args.platform))
-        return await bounded([partial(judge, reached, at, question) for at in locations], AT_ONCE)
+        asked = await question(
+            reached, policy, image=args.image, platform=platform_of(args.platform)
+        )
+        return await bounded([partial(judge, reached, at, asked) for at in locations], AT_ONCE)
