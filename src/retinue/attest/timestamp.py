@@ -23,16 +23,19 @@ def verify_timestamp(
     signature: bytes,
     times: Sequence["TimeAnchor"],
     roots: Sequence["TrustedRoot"],
+    *,
+    whole: bytes | memoryview | None = None,
 ) -> TrustedTime:
     """When, by the word of one of `times` or of an authority of `roots`, `signature` existed.
 
     `token` is DER: a TimeStampResp that grants, or its token alone. Its certificates need to be
-    valid at its own time only. Raises Malformed; Refused, or NoAnchor where it is by nobody we trust.
+    valid at its own time only. `whole`: an envelope with the signature in it, which cosign stamps
+    instead for its legacy attestations. Raises Malformed; Refused, or NoAnchor where it is by nobody we trust.
     """
     from retinue.attest.cms import read_token
 
     found = read_token(token)
-    _check_imprint(found, signature)
+    _check_imprint(found, (signature, whole) if whole else (signature,))
     problem: NoAnchor | Refused = NoAnchor(PART, "is by no authority that is trusted")
     for name, chain, period in _authorities(times, roots):
         try:
@@ -53,8 +56,9 @@ def _authorities(
     yield from ((a.name, a.chain, a.period) for root in roots for a in root.timestamps)
 
 
-def _check_imprint(token: "Token", signature: bytes) -> None:
-    if hashlib.new(token.imprint_algorithm, signature).digest() != token.imprint:
+def _check_imprint(token: "Token", stamped: Sequence[bytes | memoryview]) -> None:
+    digests = (hashlib.new(token.imprint_algorithm, each).digest() for each in stamped)
+    if token.imprint not in digests:
         raise Refused(PART, "is of another signature")
 
 

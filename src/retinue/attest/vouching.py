@@ -58,7 +58,7 @@ def _seen(
     trust: Trust,
     roots: Sequence["TrustedRoot"],
 ) -> _Seen:
-    stamps = tuple(_stamps(evidence, trust, roots))
+    stamps = tuple(_stamps(evidence, hashes, trust, roots))
     times = list(stamps)
     logged = False
     for entry in evidence.entries:
@@ -90,7 +90,7 @@ def _check_form(version: str, promise: object, inclusion: object) -> None:
 
 
 def _stamps(
-    evidence: Evidence, trust: Trust, roots: Sequence["TrustedRoot"]
+    evidence: Evidence, hashes: "Hashes", trust: Trust, roots: Sequence["TrustedRoot"]
 ) -> Sequence[TrustedTime]:
     if not evidence.timestamps:
         return ()
@@ -99,7 +99,8 @@ def _stamps(
     found = []
     for token in evidence.timestamps:
         try:
-            found.append(verify_timestamp(token, evidence.signature, trust.times, roots))
+            signature, whole = evidence.signature, hashes.envelope
+            found.append(verify_timestamp(token, signature, trust.times, roots, whole=whole))
         except NoAnchor:
             continue
     return found

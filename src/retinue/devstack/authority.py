@@ -128,7 +128,7 @@ def _extensions(claims: Mapping[str, Any]) -> list[x509.UnrecognizedExtension]:
 def _requested(request: Mapping[str, Any], subject: str) -> Public:
     """The key of a request, whose possession it proves."""
     try:
-        if "certificateSigningRequest" in request:
+        if request.get("certificateSigningRequest"):
             return _from_csr(b64decode(request["certificateSigningRequest"]))
         wanted = request.get("publicKeyRequest") or request
         content = wanted["publicKey"]["content"]

@@ -93,28 +93,16 @@ def _dsse_1(spec: Json) -> bytes:
     return canonical({"apiVersion": "0.0.1", "kind": "dsse", "spec": kept})
 
 
-def _intoto_2(spec: Json) -> bytes:
-    """The envelope comes with its payload and signatures in base64 once more, each with its key."""
-    envelope = spec["content"]["envelope"]
-    (found,) = envelope["signatures"]
-    verifier = b64decode(found["publicKey"])
-    encoded = b64decode(envelope["payload"])
-    payload, signature = b64decode(encoded), b64decode(b64decode(found["sig"]))
-    verify(load_verifier(verifier), signature, _pae(envelope["payloadType"], payload))
-    whole = {
-        "payload": encoded.decode(),
-        "payloadType": envelope["payloadType"],
-        "signatures": [{"keyid": found.get("keyid", ""), "sig": b64decode(found["sig"]).decode()}],
-    }
-    kept = {
-        "envelope": {
-            "payloadType": envelope["payloadType"],
-            "signatures": [{"publicKey": _text(canonical_pem(verifier)), "sig": found["sig"]}],
-        },
-        "hash": spec["content"].get("hash") or _sha256(canonical(whole)),
-        "payloadHash": _sha256(payload),
-    }
-    return canonical({"apiVersion": "0.0.2", "kind": "intoto", "spec": {"content": kept}})
+def _intoto_1(spec: Json) -> bytes:
+    """The oldest kind binds the whole envelope, and names no signature."""
+    text = spec["content"]["envelope"]
+    verifier = b64decode(spec["publicKey"])
+    payload, signed, signatures = read_envelope(text.encode())
+    for signature in signatures:
+        verify(load_verifier(verifier), signature, signed)
+    content = {"hash": _sha256(text.encode()), "payloadHash": _sha256(payload)}
+    kept = {"content": content, "publicKey": _text(canonical_pem(verifier))}
+    return canonical({"apiVersion": "0.0.1", "kind": "intoto", "spec": kept})
 
 
 def _hashedrekord_2(request: Json) -> bytes:
@@ -137,7 +125,7 @@ def _hashedrekord_2(request: Json) -> bytes:
 _KINDS: Mapping[tuple[str, str], Callable[[Json], bytes]] = {
     ("hashedrekord", "0.0.1"): _hashedrekord_1,
     ("dsse", "0.0.1"): _dsse_1,
-    ("intoto", "0.0.2"): _intoto_2,
+    ("intoto", "0.0.1"): _intoto_1,
 }
 
 

@@ -144,7 +144,7 @@ class Stack:
 
     def log(self, asked: Asked) -> Answer:
         name, entry = self.logs[0].add(asked.json(), self._clock())
-        place = {"ETag": f'"{name}"', "Location": f"/api/v1/log/entries/{name}"}
+        place = {"ETag": name, "Location": f"/api/v1/log/entries/{name}"}
         return Answer(201, _encode(entry), headers=place)
 
     def logged(self, asked: Asked) -> Answer:

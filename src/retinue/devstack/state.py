@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from retinue.devstack.errors import StateUnusable
 from retinue.files import Root, UnsafePath, make_folders
 
-PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 YEARS = timedelta(days=3650)
 
@@ -37,7 +37,7 @@ class State:
 
     folder: Root
     since: datetime
-    tokens: ec.EllipticCurvePrivateKey
+    tokens: rsa.RSAPrivateKey
     root: Member
     issuer: Member
     ct_log: ec.EllipticCurvePrivateKey
@@ -59,7 +59,7 @@ def open_state(path: Path, now: datetime) -> State:
 
 
 def _load(folder: Root, now: datetime) -> State:
-    keys = {name: _ec_key(folder, name) for name in ("tokens", "ct-log", "log-1")}
+    keys = {name: _ec_key(folder, name) for name in ("ct-log", "log-1")}
     root = _member(folder, "root", lambda key: _authority(key, "retinue dev root", None, now))
     issuer = _member(folder, "issuer", lambda key: _authority(key, "retinue dev issuer", root, now))
     time_root = _member(
@@ -68,7 +68,7 @@ def _load(folder: Root, now: datetime) -> State:
     return State(
         folder,
         root.certificate.not_valid_before_utc,
-        keys["tokens"],
+        _rsa_key(folder, "tokens"),
         root,
         issuer,
         keys["ct-log"],
@@ -85,7 +85,7 @@ def _key(folder: Root, name: str, make: Callable[[], PrivateKey]) -> PrivateKey:
         pem = make().private_bytes(_PEM, _PKCS8, serialization.NoEncryption())
         folder.write_atomically(file, pem)
     key = serialization.load_pem_private_key(folder.read(file, _LIMIT), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey)
+    assert isinstance(key, PrivateKey)
     return key
 
 
@@ -100,6 +100,13 @@ def _ed25519_key(folder: Root, name: str) -> ed25519.Ed25519PrivateKey:
     key = _key(folder, name, ed25519.Ed25519PrivateKey.generate)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise ValueError(f"keys/{name}.key is not an Ed25519 key")  # noqa: TRY004 - a file
+    return key
+
+
+def _rsa_key(folder: Root, name: str) -> rsa.RSAPrivateKey:
+    key = _key(folder, name, lambda: rsa.generate_private_key(65537, 2048))
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError(f"keys/{name}.key is not an RSA key")  # noqa: TRY004 - a file
     return key
 
 

@@ -9,11 +9,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from retinue.devstack.errors import NotGiven
 from retinue.strictjson import InvalidJson, loads
@@ -23,7 +19,7 @@ SECONDS = 600
 
 _KEY_ID = "dev-1"
 _MAX = 16384
-_HALF = 32
+_ALGORITHM = "RS256"  # cosign takes no other for a token on its command line
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class Issuer:
     """`url` is what tokens name as their issuer, and where its documents are."""
 
     url: str
-    key: ec.EllipticCurvePrivateKey
+    key: rsa.RSAPrivateKey
 
     def mint(self, subject: str, claims: Mapping[str, str], now: datetime) -> str:
         """A token for `subject`: an e-mail address, an URI, or a plain name."""
@@ -43,11 +39,10 @@ class Issuer:
             who |= {"email": subject, "email_verified": True}
         times = {"iat": seconds, "nbf": seconds, "exp": seconds + SECONDS}
         payload = {**claims, **who, "iss": self.url, "aud": AUDIENCE, **times}
-        header = {"alg": "ES256", "typ": "JWT", "kid": _KEY_ID}
+        header = {"alg": _ALGORITHM, "typ": "JWT", "kid": _KEY_ID}
         signed = b".".join(map(_part, (header, payload)))
-        r, s = decode_dss_signature(self.key.sign(signed, ec.ECDSA(hashes.SHA256())))
-        raw = r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
-        return (signed + b"." + _encode(raw)).decode()
+        signature = self.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        return (signed + b"." + _encode(signature)).decode()
 
     def read(self, token: str, now: datetime) -> Mapping[str, Any]:
         """The claims of a token that this issuer minted and that is not over. Raises NotGiven."""
@@ -56,7 +51,7 @@ class Issuer:
         if len(token) > _MAX or not self._signed(signed, tail):
             raise NotGiven(401, "the identity token is not signed by this issuer")
         claims = _claims(payload)
-        if _claims(header).get("alg") != "ES256" or claims.get("aud") != AUDIENCE:
+        if _claims(header).get("alg") != _ALGORITHM or claims.get("aud") != AUDIENCE:
             raise NotGiven(401, f"the identity token is not for the audience {AUDIENCE}")
         if claims.get("iss") != self.url or not isinstance(claims.get("sub"), str):
             raise NotGiven(401, f"the identity token is not of the issuer {self.url}")
@@ -65,14 +60,9 @@ class Issuer:
         return claims
 
     def _signed(self, signed: str, tail: str) -> bool:
-        raw = _decode(tail)
-        if len(raw) != 2 * _HALF:
-            return False
-        r, s = int.from_bytes(raw[:_HALF], "big"), int.from_bytes(raw[_HALF:], "big")
-        signature = encode_dss_signature(r, s)
+        public = self.key.public_key()
         try:
-            public = self.key.public_key()
-            public.verify(signature, signed.encode(), ec.ECDSA(hashes.SHA256()))
+            public.verify(_decode(tail), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
             return False
         return True
@@ -85,15 +75,18 @@ class Issuer:
             "jwks_uri": f"{self.url}/keys",
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
+            "id_token_signing_alg_values_supported": [_ALGORITHM],
             "claims_supported": ["sub", "aud", "exp", "iat", "iss", "email", "email_verified"],
         }
 
     def keys(self) -> Mapping[str, Any]:
         numbers = self.key.public_key().public_numbers()
-        x, y = (_encode(n.to_bytes(_HALF, "big")).decode() for n in (numbers.x, numbers.y))
-        key = {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": _KEY_ID}
-        return {"keys": [{**key, "x": x, "y": y}]}
+        key = {"kty": "RSA", "alg": _ALGORITHM, "use": "sig", "kid": _KEY_ID}
+        return {"keys": [{**key, "n": _number(numbers.n), "e": _number(numbers.e)}]}
+
+
+def _number(value: int) -> str:
+    return _encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode()
 
 
 def is_address(subject: str) -> bool:
