@@ -138,9 +138,8 @@ def _instants(case: Case) -> Iterator[datetime]:
 
 
 def _of_fact(case: Case, fact: Fact) -> Iterator[datetime]:
-    """When its signature expires, and the windows of the keys that may have made it."""
-    if fact.expires is not None:
-        yield fact.expires
+    """When it expires, and the windows of its certificates and of the keys that may have made it."""
+    yield from filter(None, (fact.expires, fact.not_before, fact.not_after))
     for anchor in fact.anchors:
         key = case.policy.keys.get((anchor, fact.key or ""))
         if key is not None:

@@ -77,6 +77,10 @@ def _check(rule: Rule, table: Table) -> None:
         raise PolicyInvalid(table.path, reason)
     if rule.tag is not Tags.IGNORE and rule.signatures is None:
         raise table.wrong("tag", "needs `signatures`, whose signers are to sign the tag, too")
+    asked = rule.signatures
+    if asked and asked.remap and asked.naming is Naming.ANY and rule.tag is Tags.IGNORE:
+        reason = "has no effect: neither `reference` nor `tag` looks at names"
+        raise table.wrong("signatures.remap", reason)
 
 
 def _operations(table: Table) -> frozenset[Operation]:
@@ -123,8 +127,6 @@ def _signatures(table: Table, trust: Trust) -> Signatures:
     if single.issuperset(of) and k > len(of):
         raise table.wrong("k", f"{k} distinct signers can never be found among {len(of)}")
     naming = table.choice("reference", Naming, Naming.ANY)
-    if table.has("remap") and naming is Naming.ANY:
-        raise table.wrong("remap", 'has no effect without reference = "docker-reference"')
     result = Signatures(
         k=k,
         of=of,

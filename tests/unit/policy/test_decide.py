@@ -1,7 +1,7 @@
 """Decisions: one case for each sentence about them."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -247,6 +247,33 @@ class TestWindows:
 
         assert not judged(ONE, expiring).allowed
         assert judged(ONE, expiring, now=NOW - HOUR).allowed
+
+
+class TestCertificates:
+    VALID: ClassVar[dict[str, Any]] = {"not_before": NOW - HOUR, "not_after": NOW + HOUR}
+
+    def test_without_a_trusted_time_they_must_be_valid_now(self) -> None:
+        assert judged(ONE, fact("ci", **self.VALID)).allowed
+        assert not judged(ONE, fact("ci", **self.VALID), now=NOW + HOUR).allowed
+        assert not judged(ONE, fact("ci", **self.VALID), now=NOW - 2 * HOUR).allowed
+
+    def test_with_one_they_were(self) -> None:
+        assert judged(ONE, fact("ci", at=NOW, **self.VALID), now=NOW + DAY).allowed
+
+    def test_a_time_that_the_rule_does_not_believe_is_none(self) -> None:
+        picky = rule(signatures=signatures(), trusted_time=frozenset({"tlog"}))
+
+        assert not judged(picky, fact("ci", at=NOW, **self.VALID), now=NOW + DAY).allowed
+
+    def test_a_copy_lends_its_time_only_within_this_certificate(self) -> None:
+        stripped = fact("ci", signature="1", **self.VALID)
+        for at, allowed in ((NOW, True), (NOW + 2 * HOUR, False)):
+            other = fact("ci", "other", signature="1", at=at, elsewhere="reg.acme/other")
+
+            assert judged(ONE, stripped, other, now=NOW + DAY).allowed is allowed
+
+    def test_their_end_ends_an_answer(self) -> None:
+        assert judged(ONE, fact("ci", **self.VALID)).valid_until == NOW + HOUR
 
 
 class TestAttestations:

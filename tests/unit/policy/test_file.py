@@ -273,7 +273,10 @@ def changed(old: str, new: str) -> str:
         (changed('"release", "notary"]', '"nobody"]'), "rule[0].signatures.of"),
         (changed('"bundle", "legacy"', '"gpg"'), "rule[0].signatures.formats[0]"),
         (changed('"bundle", "legacy"', '"unsigned"'), "rule[0].signatures.formats"),
-        (changed('reference = "any"', 'remap={a="b"}'), "rule[0].signatures.remap"),
+        (
+            changed('tag = "signed"', "").replace('reference = "any"', 'remap={a="b"}'),
+            "rule[0].signatures.remap",
+        ),
         (changed('env="prod"', "env=1"), "rule[0].signatures.annotations.env"),
         (changed('type = "slsa-provenance"', 'type = "slsa"'), "rule[0].attestation[0].type"),
         (changed('builders = ["https://github', 'x = ["https://github'), "anchors.release.x"),

@@ -80,6 +80,7 @@ def evidence(draw: st.DrawFn, signers: tuple[str, ...] = SIGNERS) -> Fact:
         "subject": subject,
         "times": times,
         "expires": draw(st.none() | st.none() | HOURS),
+        "not_after": draw(st.none() | st.none() | HOURS),
         "paper": digest(f"{name} {draw(st.integers(0, 3))}"),
         "signature": f"{name} {subject}",
     }
@@ -88,7 +89,7 @@ def evidence(draw: st.DrawFn, signers: tuple[str, ...] = SIGNERS) -> Fact:
     if kind is Kind.TAG_STATEMENT:
         claims = {
             "tag": "v1",
-            "tag.issued": draw(HOURS).isoformat(),
+            "tag.time": draw(HOURS).isoformat(),
             "tag.expires": draw(HOURS).isoformat(),
         }
         return fact(signer, kind=kind, claims=claims, **common)

@@ -45,7 +45,28 @@ def _void(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
         return "is in no transparency log that we trust"
     if fact.expires is not None and hearing.now >= fact.expires:
         return f"expired {_at(fact.expires)}"
-    return _outside(hearing, fact, of)
+    return _lapsed(hearing, fact) or _outside(hearing, fact, of)
+
+
+def _lapsed(hearing: Hearing, fact: Fact) -> str | None:
+    """Why its certificates are not valid now, where no trusted time shows that they were.
+
+    Its own trusted times were held against the chain when it was verified. Another copy may have
+    come with another certificate for the same key, so its time is held against this one.
+    """
+    since, until = fact.not_before, fact.not_after
+    other = hearing.signed_at(fact)
+    if hearing.stamped(fact) is not None or _within(other.at if other else None, since, until):
+        return None
+    if since is not None and hearing.now < since:
+        return f"has no trusted time, and its certificate is valid from {_at(since)}"
+    if until is not None and hearing.now >= until:
+        return f"has no trusted time that counts, and its certificate was valid until {_at(until)}"
+    return None
+
+
+def _within(at: datetime | None, since: datetime | None, until: datetime | None) -> bool:
+    return at is not None and (since is None or since <= at) and (until is None or at <= until)
 
 
 def _outside(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:

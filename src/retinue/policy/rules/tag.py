@@ -76,7 +76,7 @@ def _statements(
         if against is not None:
             papers.append(line(hearing.rule, CHECK, fact, against.outcome, against.why))
             continue
-        issued, expires = _instant(fact, "tag.issued"), _instant(fact, "tag.expires")
+        issued, expires = _instant(fact, "tag.time"), _instant(fact, "tag.expires")
         misfit = _misfit(hearing, asked, fact.claims)
         if issued is None or expires is None or misfit:
             why = misfit or "does not say when it was made, and until when it holds"
