@@ -39,7 +39,17 @@ VERBS = {
     "tree": Verb("images", "tree", "draw an image and all papers attached to it"),
     "inspect": Verb("images", "inspect", "show a manifest: type, parts, subject, size"),
     "attach": Verb("images", "attach", "attach files to an image as a paper"),
+    "attach signature": Verb("images", "attaching.signature", "attach a signature made elsewhere"),
+    "attach attestation": Verb(
+        "images", "attaching.attestation", "attach attestations signed elsewhere"
+    ),
+    "attach sbom": Verb("images", "attaching.sbom", "attach an SBOM as it is, unsigned"),
     "download": Verb("images", "download", "download what an image's papers hold"),
+    "download signature": Verb("images", "downloading.signature", "print an image's signatures"),
+    "download attestation": Verb(
+        "images", "downloading.attestation", "print an image's attestations"
+    ),
+    "download sbom": Verb("images", "downloading.sbom", "print an image's SBOM"),
     "convert": Verb("images", "convert", "make generic objects of images, and images of them"),
     "sign": Verb("trust", "sign", "sign images"),
     "attest": Verb("trust", "attest", "say something about images (SBOM, provenance), signed"),
@@ -68,15 +78,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _help(words[1:])
     if words[0] in {"-V", "--version"}:
         words[0] = "version"
-    verb = VERBS.get(words[0]) or HIDDEN.get(words[0])
+    name, rest = _named(words)
+    verb = VERBS.get(name) or HIDDEN.get(name)
     if verb is None:
-        note(_unknown(words[0]))
+        note(_unknown(name))
         return 2
-    return _run(words[0], verb, words[1:])
+    return _run(name, verb, rest)
+
+
+def _named(words: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The verb, of one word or two, and what follows it. `attach any` is plain `attach`."""
+    if words[:2] == ["attach", "any"]:
+        return "attach", words[2:]
+    two = " ".join(words[:2])
+    return (two, words[2:]) if two in VERBS else (words[0], words[1:])
 
 
 def _help(words: Sequence[str]) -> int:
-    if words and words[0] in VERBS:
+    if words and _named(words)[0] in VERBS:
         return main([*words, "--help"])
     say(overview())
     return 0
@@ -91,13 +110,18 @@ def overview() -> str:
     ]
     for group, title in GROUPS.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {n:<12}{v.help}" for n, v in VERBS.items() if v.group == group]
+        lines += [f"  {n:<12}{v.help}" for n, v in VERBS.items() if _shown(n, v, group)]
     lines += [
         "",
         "An image is named by HOST/REPOSITORY[:TAG|@DIGEST], oci:DIR[:TAG],",
         "oci-archive:FILE or docker-archive:FILE.",
     ]
     return "\n".join(lines)
+
+
+def _shown(name: str, verb: Verb, group: str) -> bool:
+    """Verbs of two words are in the help of the first."""
+    return verb.group == group and " " not in name
 
 
 def _unknown(word: str) -> str:
