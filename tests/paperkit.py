@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from builders import CONFIG, LAYER, image
 from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
-from retinue.attest.keys.generate import generate
 from retinue.attest.keys.key import Signer
-from retinue.attest.keys.pem import load_private
+from retinue.attest.keys.private import wrap_private
 from retinue.attest.sign import sign_statement, signature_statement
 from retinue.attest.statement import Subject, write_statement
 from retinue.oci import digest as digests
@@ -45,7 +46,7 @@ PROVENANCE = json.dumps(
 @cache
 def signer(name: str) -> Signer:
     """A key that is made once; `name` is also its anchor's."""
-    return load_private(generate("p256").private, lambda: b"", name)
+    return wrap_private(ec.generate_private_key(ec.SECP256R1()), name)
 
 
 def anchor(name: str) -> KeyAnchor:
