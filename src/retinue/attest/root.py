@@ -161,6 +161,11 @@ class _Field:
         return Period(period.time("start"), period.time("end"))
 
 
+def read_period(value: Any, place: str) -> Period:
+    """The `validFor` of a service; open where there is none. Raises RootInvalid."""
+    return _Field(place, value).period()
+
+
 def _log(field: _Field) -> Log | None:
     hashes = field.text("hashAlgorithm", "SHA2_256")
     if hashes != "SHA2_256":

@@ -74,7 +74,7 @@ class Server:
 
     def close(self) -> None:
         self._http.server_close()
-        self.state.folder.close()
+        self.stack.close()
 
 
 def check_loopback(host: str) -> None:

@@ -77,6 +77,9 @@ class Stack:
         self._clock = clock
         self._lock = Lock()
 
+    def close(self) -> None:
+        self._state.folder.close()
+
     def documents(self) -> Mapping[str, Mapping[str, Any]]:
         """By file name."""
         root = documents.trusted_root(self._state, self.url, self.logs)
