@@ -31,6 +31,11 @@ _DIGEST_INFO = {  # RFC 8017 section 9.2, note 1
 }
 _PSS = {"sha256": 32, "sha384": 48, "sha512": 64}
 
+_LOGGED_IN: dict[tuple[str, int], Any] = {}
+"""Sessions by module and slot. A process logs in to a token once (PKCS #11 2.40, section 2.6.7)."""
+_USE = Lock()
+"""A session does one thing at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Uri:
@@ -94,10 +99,9 @@ def open_signer(reference: str, password: Callable[[], bytes] | None) -> Signer:
     key = _get(uri, library, session, library.ObjectClass.PRIVATE_KEY)
     public = _public(uri, library, session)
     algorithm, offered = remote.algorithms(public)
-    lock = Lock()
 
     def send(algorithm: Algorithm, data: bytes) -> bytes:
-        with lock:  # a session does one thing at a time
+        with _USE:
             return _sign(uri, library, key, algorithm, data)
 
     return RemoteSigner(reference, public, algorithm, offered, send)
@@ -131,16 +135,26 @@ def _login(uri: Uri, library: Any, pin: bytes | None) -> Any:
         raise KeyUnusable(uri.text, "needs `module-path`, or COSIGN_PKCS11_MODULE_PATH")
     try:
         module = library.lib(path)
+    except (library.PKCS11Error, RuntimeError) as error:
+        raise KeyUnusable(uri.text, f"the module {path!r} cannot be used: {error}") from None
+    try:
         tokens = [token for token in module.get_tokens() if _is_meant(uri, token)]
         if len(tokens) != 1:
             raise KeyUnusable(uri.text, f"{len(tokens)} tokens fit; name one by `token`, `serial`")
-        return tokens[0].open(user_pin=pin.decode() if pin is not None else None)
+        return _session(tokens[0], (path, tokens[0].slot.slot_id), pin)
     except (library.PinIncorrect, library.PinInvalid, library.PinLenRange, UnicodeDecodeError):
         raise KeyUnusable(uri.text, "the token refuses the PIN") from None
     except library.PKCS11Error as error:
         raise SignerFailed(uri.text, _told(error)) from None
-    except RuntimeError as error:  # the module cannot be loaded
-        raise KeyUnusable(uri.text, f"the module {path!r}: {error}") from None
+
+
+def _session(token: Any, place: tuple[str, int], pin: bytes | None) -> Any:
+    with _USE:
+        if place not in _LOGGED_IN:
+            if pin is None:
+                return token.open()
+            _LOGGED_IN[place] = token.open(user_pin=pin.decode())
+        return _LOGGED_IN[place]
 
 
 def _is_meant(uri: Uri, token: Any) -> bool:
@@ -165,22 +179,27 @@ def _get(uri: Uri, library: Any, session: Any, kind: Any) -> Any:
 
 
 def _public(uri: Uri, library: Any, session: Any) -> PublicKey:
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
     key = _get(uri, library, session, library.ObjectClass.PUBLIC_KEY)
-    encoders = {
-        library.KeyType.RSA: ("pkcs11.util.rsa", "encode_rsa_public_key"),
-        library.KeyType.EC: ("pkcs11.util.ec", "encode_ec_public_key"),
-        library.KeyType.EC_EDWARDS: ("pkcs11.util.ec", "encode_edwards_public_key"),
-    }
-    if key.key_type not in encoders:
-        raise KeyUnusable(uri.text, f"is of the kind {key.key_type!s}; use P-256")
-    module, name = encoders[key.key_type]
-    encode = getattr(remote.library(uri.text, "pkcs11", module), name)
     try:
-        return wrap(load_der_public_key(encode(key)), uri.text)
+        return wrap(_key(uri, library, key), uri.text)
     except (ValueError, library.PKCS11Error):
         raise KeyUnusable(uri.text, "has a public key that cannot be read") from None
+
+
+def _key(uri: Uri, library: Any, key: Any) -> object:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    if key.key_type == library.KeyType.RSA:
+        rsa = remote.library(uri.text, "pkcs11", "pkcs11.util.rsa")
+        return load_der_public_key(rsa.encode_rsa_public_key(key))
+    if key.key_type == library.KeyType.EC:
+        ec = remote.library(uri.text, "pkcs11", "pkcs11.util.ec")
+        return load_der_public_key(ec.encode_ec_public_key(key))
+    if key.key_type == library.KeyType.EC_EDWARDS:
+        point = key[library.Attribute.EC_POINT]  # an OCTET STRING in DER; some write it bare
+        return Ed25519PublicKey.from_public_bytes(point[-32:])
+    raise KeyUnusable(uri.text, f"is of the kind {key.key_type!s}; use P-256")
 
 
 def _sign(uri: Uri, library: Any, key: Any, algorithm: Algorithm, data: bytes) -> bytes:
