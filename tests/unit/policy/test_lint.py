@@ -29,10 +29,9 @@ def fields(checked: Policy) -> list[str]:
     return [advice.field for advice in lint.check(checked, NOW)]
 
 
-def of(*rules: object, **more: object) -> Policy:
-    return policy(
-        *rules or (GOOD,), **{"revocation": LISTED, "trust": Trust(TRUST.anchors), **more}
-    )  # type: ignore[arg-type]
+def of(*rules: Rule, **more: Any) -> Policy:
+    given = {"revocation": LISTED, "trust": Trust(TRUST.anchors), **more}
+    return policy(*(rules or (GOOD,)), **given)
 
 
 def keyless(expression: str) -> Trust:
