@@ -51,6 +51,8 @@ class Service:
         return self._object(raw)
 
     def _opener(self) -> urllib.request.OpenerDirector:
+        if self.base.startswith("http:"):
+            return urllib.request.build_opener(_NoRedirect())
         context = ssl.create_default_context(cafile=self.authorities)
         return urllib.request.build_opener(
             _NoRedirect(), urllib.request.HTTPSHandler(context=context)
