@@ -53,6 +53,7 @@ EMPTY_JSON = b"{}"
 ANNOTATION_CREATED = "org.opencontainers.image.created"
 ANNOTATION_TITLE = "org.opencontainers.image.title"
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+ANNOTATION_VERSION = "org.opencontainers.image.version"
 
 ANNOTATION_BUILDKIT_TYPE = "vnd.docker.reference.type"
 ANNOTATION_BUILDKIT_DIGEST = "vnd.docker.reference.digest"
