@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from retinue.cli import revocations
 from retinue.cli.problems import BadUsage
 from retinue.cli.reach import find_manifest
 from retinue.client.client import Client
@@ -53,7 +54,8 @@ async def question(
     platform: Platform | None = None,
 ) -> Question:
     """What to ask under a policy, with the revocation list that it names."""
-    return Question(policy, Operation(operation), None, image, platform)
+    found = await revocations.fetch(reached, policy)
+    return Question(policy, Operation(operation), found, image, platform)
 
 
 async def judge(reached: Client, location: Location, question: Question) -> Judged:
