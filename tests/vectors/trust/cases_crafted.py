@@ -225,3 +225,33 @@ def two_places(kit: Kit) -> Facts:
     kit.sign(2, "legacy")
     kit.sign(2, "legacy", key="other", COSIGN_REPOSITORY=other.image)
     return [fact("legacy"), fact("legacy", by="other", elsewhere=True)]
+
+
+@case("everything", "an index with papers of every kind and way, of itself, its children, and of papers")
+def everything(kit: Kit) -> Facts:
+    found = _buildkit(kit, "image")
+    children = sorted({each["about"] for each in found})
+    kit.sign(2, "legacy", "-r")
+    kit.sign(3, "bundle", "-r")
+    kit.attest(2, "legacy", "cyclonedx")
+    kit.attest(3, "bundle", "slsaprovenance1")
+    kit.run("cosign2", "attach", "sbom", "--type", "cyclonedx", "--input-format", "json",
+            "--sbom", "predicates/cyclonedx", kit.image_at())  # fmt: skip
+    oras = ("oras", "attach", "--plain-http", "--format", "json", "--artifact-type")
+    notes = f"{kit.file('notes.json', b'{}')}:application/json"
+    told = kit.run(*oras, "application/vnd.acme.notes", kit.image_at(children[0]), notes)
+    first = json.loads(told)["digest"]
+    kit.run(*oras, "application/vnd.acme.notes-on-notes", kit.image_at(first), notes)
+    entries = json.loads(kit.repository.manifest(kit.subject)[0])["manifests"]
+    # cosign signs BuildKit's manifests too: papers that are children.
+    signed = [kit.subject, *(each["digest"] for each in entries)]
+    plain: dict[str, Any] = {"by": None, "verdict": "unsigned"}
+    return [
+        *found,
+        *(fact(form, about=each) for form in ("legacy", "bundle") for each in signed),
+        attested("legacy", "cyclonedx"),
+        attested("bundle", "slsaprovenance1"),
+        fact("unsigned", "sbom", **plain),
+        fact("unsigned", "other", **plain, about=children[0]),
+        fact("unsigned", "other", **plain, about=first),
+    ]
