@@ -59,11 +59,6 @@ def load_private(pem: bytes, password: Callable[[], bytes] | None, reference: st
     return wrap_private(_load(block, secret, reference), reference)
 
 
-def is_private(pem: bytes) -> bool:
-    """Whether this text says that it holds a private key."""
-    return any(b"PRIVATE KEY" in label for label in _BEGIN.findall(pem))
-
-
 def _load(block: bytes, password: bytes | None, reference: str) -> object:
     try:
         return load_pem_private_key(block, password)
