@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from typing import BinaryIO, TypeAlias
 
+from retinue.errors import RetinueError
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.stores import DigestMismatch
@@ -15,10 +16,18 @@ IN_MEMORY = 1024 * 1024
 Content: TypeAlias = bytes | mmap.mmap
 
 
-async def receive(digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> Content:
-    """All bytes, hashed; never more than `size`. Raises DigestMismatch, OSError.
+class TooLong(RetinueError):
+    """A blob has more bytes than the descriptor says that led to it."""
 
-    Whoever states a size that is too small gets a mismatch: what came then has another digest.
+    def __init__(self, digest: Digest, size: int) -> None:
+        super().__init__(f"blob {digest} has more than the {size} bytes that were stated")
+        self.digest = digest
+        self.size = size
+
+
+async def receive(digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> Content:
+    """All bytes, hashed; never more than `size`. Raises TooLong, DigestMismatch, OSError.
+
     Fewer bytes with the right digest are what they are; who stated more was wrong.
     """
     hasher = digests.hasher(digests.algorithm(digest))
@@ -28,7 +37,7 @@ async def receive(digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> Co
             hasher.update(chunk)
             sink.add(chunk)
             if sink.size > size:
-                break
+                raise TooLong(digest, size)
         actual = Digest(f"{digests.algorithm(digest)}:{hasher.hexdigest()}")
         if actual != digest:
             raise DigestMismatch(digest, actual)

@@ -18,6 +18,9 @@ class NotLooked:
     why: str
 
 
+_LATE = NotLooked("it was not read in time (limits.seconds)")
+
+
 def in_seconds(seconds: float) -> float:
     """That instant on the loop's clock."""
     return asyncio.get_running_loop().time() + seconds
@@ -35,11 +38,13 @@ async def ask_all(
 
     async def ask(question: Callable[[], Awaitable[V]]) -> V | NotLooked:
         async with places:
+            if asyncio.get_running_loop().time() >= until:
+                return _LATE
             try:
                 async with asyncio.timeout_at(until):
                     return await question()
             except TimeoutError:
-                return NotLooked("it was not read in time")
+                return _LATE
             except (RetinueError, OSError) as problem:
                 return NotLooked(str(problem))
 
