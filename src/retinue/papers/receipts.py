@@ -20,8 +20,6 @@ from retinue.papers.collected import Collected
 from retinue.papers.ways.part import Form
 
 MAX_TOKEN = 64 * 1024
-MAX_PER_SIGNATURE = 16
-"""Receipts of one signature that are looked at: the first in the order of their digests."""
 
 Receipts: TypeAlias = Mapping[str, Sequence[bytes]]
 """Tokens by what they say they are about."""
@@ -33,7 +31,10 @@ def name_of(signature: bytes) -> str:
 
 
 def receipts_in(collected: Collected) -> Receipts:
-    """All receipts that were collected, those that are too large left out."""
+    """All receipts that were collected, those that are too large left out.
+
+    They are not counted here: whoever adds some must not push out another. `limits` has bounded them.
+    """
     found: dict[str, dict[str, bytes]] = {}
     for paper in collected.papers:
         if not isinstance(paper.manifest, Manifest):
@@ -65,7 +66,7 @@ def times_of(
     since, until = window
     found: list[TrustedTime] = []
     for signature in signatures:
-        for token in receipts.get(name_of(signature), ())[:MAX_PER_SIGNATURE]:
+        for token in receipts.get(name_of(signature), ()):
             try:
                 time = verify_timestamp(token, signature, trust.times, trust.roots)
             except EvidenceError:
