@@ -71,9 +71,9 @@ def bar(label: str) -> Bar:
 
 
 @contextmanager
-def counter(label: str, total: int, stream: TextIO = sys.stderr) -> Iterator[Callable[[], None]]:
+def counter(label: str, total: int) -> Iterator[Callable[[], None]]:
     """A line that counts things done; call what is yielded for each. Only on a terminal."""
-    done = 0
+    done, stream = 0, sys.stderr
 
     def step() -> None:
         nonlocal done
