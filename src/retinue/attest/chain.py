@@ -6,6 +6,7 @@ critically and we do not understand is refused.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
@@ -84,6 +85,7 @@ def _issuer(
     return next(valid, issuers[0] if issuers else None)
 
 
+@lru_cache(maxsize=1024)  # the same few authorities stand above all signers, and at every time
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     if certificate.issuer != issuer.subject or certificate == issuer:
         return False

@@ -21,6 +21,7 @@ def set_of(*parts: bytes) -> bytes:
 
 
 def integer(value: int) -> bytes:
+    """One that is not negative."""
     return element(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
