@@ -1,5 +1,6 @@
 """The anchors of a policy file: who is trusted with what, from the files that the policy names."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MAX_FILE = 4 * 1024 * 1024
 MAX_KEYS = 1000
 INLINE = "-----BEGIN "
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,9})){1,20}")
 LOG = "tlog"
 """What `trusted_time` calls the integrated times of logs; no anchor may be called that."""
 
@@ -155,7 +157,18 @@ def _x509(name: str, table: Table, files: Files) -> X509Anchor:
         roots += certificates(pem, path)
     if not table.has("subject"):
         raise table.wrong("subject", "is missing; `{}` takes every subject below these roots")
-    return X509Anchor(name, tuple(roots), table.strings("subject"), _builders(table))
+    subject = table.strings("subject")
+    for each in subject:
+        _check_attribute(each, table.at("subject"))
+    return X509Anchor(name, tuple(roots), subject, _builders(table))
+
+
+def _check_attribute(name: str, path: str) -> None:
+    """A name that certificates' subjects are compared by: short, or an object identifier."""
+    from retinue.attest.codesigning import SHORT_NAMES
+
+    if name.upper() not in SHORT_NAMES and not _OID.fullmatch(name):
+        raise PolicyInvalid(path, f"{name[:80]!r} is none of {', '.join(SHORT_NAMES)}, nor an OID")
 
 
 def _tsa(name: str, table: Table, files: Files) -> TimeAnchor:
@@ -167,9 +180,11 @@ def certificates(pem: bytes, path: str) -> tuple["Certificate", ...]:
     from cryptography import x509
 
     try:
+        if INLINE.encode() not in pem:
+            return (x509.load_der_x509_certificate(pem),)
         return tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as problem:
-        raise PolicyInvalid(path, f"holds no PEM certificates: {str(problem)[:200]}") from None
+        raise PolicyInvalid(path, f"holds no certificates: {str(problem)[:200]}") from None
 
 
 def _builders(table: Table) -> tuple[str, ...]:

@@ -22,26 +22,15 @@ class Glob:
 
     def matches(self, name: str) -> bool:
         """Whether all of `name` matches."""
-        places = {0}  # how many characters of `name` the tokens so far can have taken
-        for token in _STARS.split(self.text)[:1]:
-            places = {len(token)} if name.startswith(token) else set()
-        for star, literal in _after_first(self.text):
+        literals = _STARS.split(self.text)
+        places = {len(literals[0])} if name.startswith(literals[0]) else set()
+        for star, literal in zip(_STARS.findall(self.text), literals[1:], strict=True):
             places = _advance(name, places, literal, slashes=star == "**")
         return len(name) in places
 
     @property
     def literal(self) -> bool:
         return "*" not in self.text
-
-
-def _after_first(text: str) -> list[tuple[str, str]]:
-    return [(star[0], text[star.end() : end]) for star, end in _pairs(text)]
-
-
-def _pairs(text: str) -> list[tuple[re.Match[str], int]]:
-    stars = list(_STARS.finditer(text))
-    ends = [star.start() for star in stars[1:]] + [len(text)]
-    return list(zip(stars, ends, strict=True))
 
 
 def _advance(name: str, places: set[int], literal: str, *, slashes: bool) -> set[int]:
@@ -72,7 +61,7 @@ def parse(text: str) -> Glob:
     return Glob(text)
 
 
-_IMAGES = re.compile(r"[A-Za-z0-9.\-_*\[\]]+(:[0-9*]+)?(/[a-z0-9._*\-]+)*")
+_IMAGES = re.compile(r"(?:\[[0-9a-f:.]+\]|[A-Za-z0-9.\-_*]+)(?::[0-9*]+)?(?:/[a-z0-9._*\-]+)*")
 
 
 def parse_image(text: str) -> Glob:

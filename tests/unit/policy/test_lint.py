@@ -1,6 +1,7 @@
 """What `policy check` says of a policy that is valid, and may not mean what it says."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from retinue.policy.model import (
     PaperType,
     Policy,
     Revocation,
+    Rule,
     Select,
     Tags,
     Unmatched,

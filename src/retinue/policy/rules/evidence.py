@@ -93,7 +93,10 @@ class Case:
 
 def _order(fact: Fact) -> tuple[str, ...]:
     texts = (fact.signature, fact.predicate_type, fact.principal, fact.elsewhere)
-    return (fact.paper, fact.subject, *(text or "" for text in texts), fact.way, fact.why)
+    times = sorted((time.at.isoformat(), time.authority) for time in fact.times)
+    said = sorted((*fact.annotations.items(), *fact.claims.items()), key=str)
+    rest = (times, said, fact.expires, fact.not_before, fact.not_after, fact.logged)
+    return (fact.paper, fact.subject, *(text or "" for text in texts), fact.why, str(rest))
 
 
 def _earliest(rule: Rule, times: Collection[TrustedTime]) -> TrustedTime | None:
