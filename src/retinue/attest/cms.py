@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from retinue.attest import der
+from retinue.attest.certificate import load_certificate
 from retinue.attest.chain import extensions
 from retinue.attest.der import Node, Reader
 from retinue.attest.errors import Malformed, Refused
@@ -118,17 +119,11 @@ def _signed_data(data: Reader) -> Token:
 
 
 def _certificates(node: Node | None, reader: Reader) -> tuple[x509.Certificate, ...]:
-    """Those that can be read: nobody vouches for this part, and only the signer's path matters."""
+    """Nobody vouches for this part: only the signer's path in it matters."""
     found = list(reader.within(node).rest()) if node else []
     if len(found) > _MOST_CERTIFICATES:
         raise Malformed(PART, f"holds more than {_MOST_CERTIFICATES} certificates")
-    certificates = []
-    for item in found:
-        try:
-            certificates.append(x509.load_der_x509_certificate(item.raw))
-        except ValueError as error:
-            raise Malformed(PART, f"holds a certificate that cannot be read: {error}") from None
-    return tuple(certificates)
+    return tuple(load_certificate(item.raw, f"{PART}'s certificate") for item in found)
 
 
 def _token(info: bytes, certificates: tuple[x509.Certificate, ...], signer: Reader) -> Token:

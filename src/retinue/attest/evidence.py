@@ -72,11 +72,12 @@ def _certificates(annotations: Mapping[str, str]) -> tuple[bytes, ...]:
     leaf = annotations.get(names.ANNOTATION_CERTIFICATE, "")
     if not leaf:
         return ()
-    found = (*_pem(leaf), *_pem(annotations.get(names.ANNOTATION_CHAIN, "")))
-    if not 1 <= len(found) <= MAX_CERTIFICATES:
-        reason = f"{len(found)} in the annotations; 1 to {MAX_CERTIFICATES} are read"
-        raise Malformed("certificates", reason)
-    return found
+    own, above = _pem(leaf), _pem(annotations.get(names.ANNOTATION_CHAIN, ""))
+    if len(own) != 1:
+        raise Malformed("certificate", f"the annotation holds {len(own)} of them, not one")
+    if len(above) >= MAX_CERTIFICATES:
+        raise Malformed("certificates", f"{len(above)} in the chain are too many")
+    return own + above
 
 
 def _pem(text: str) -> tuple[bytes, ...]:

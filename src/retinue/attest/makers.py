@@ -58,14 +58,15 @@ def _pinned(trust: Trust) -> Sequence[PinnedKey]:
 def by_certificate(evidence: Evidence) -> PublicKey:
     """The key of the leaf certificate, which made the signature; raises Malformed, Refused."""
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
+    from retinue.attest.certificate import load_certificate
     from retinue.attest.keys.public import wrap
 
+    leaf = load_certificate(evidence.certificates[0], "certificate")
     try:
-        key = load_der_x509_certificate(evidence.certificates[0]).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as error:
-        raise Malformed("certificate", f"cannot be read: {error!s:.160}") from None
+        key = leaf.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Malformed("certificate", f"its key cannot be read: {error!s:.160}") from None
     try:
         public = wrap(key, "of the certificate")
     except KeyUnusable as error:

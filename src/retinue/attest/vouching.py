@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from retinue.attest.anchors import KeylessAnchor, Trust, X509Anchor
-from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
+from retinue.attest.errors import EvidenceError, NoAnchor, Refused
 from retinue.attest.evidence import Evidence
 from retinue.attest.keys.key import PublicKey
 from retinue.attest.makers import PinnedKey
@@ -112,7 +112,9 @@ def for_certificate(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust:
     Raises Malformed, Refused, NoAnchor.
     """
     problem: EvidenceError = NoAnchor("certificate", "no keyless or X.509 anchor is trusted")
-    for judge in (_keyless, _x509):
+    for kind, judge in ((KeylessAnchor, _keyless), (X509Anchor, _x509)):
+        if not any(isinstance(anchor, kind) for anchor in trust.anchors):
+            continue
         try:
             return judge(key, evidence, hashes, trust)
         except NoAnchor as error:
@@ -126,8 +128,6 @@ def _keyless(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust)
     from retinue.attest.certificates import identity, match
 
     anchors = [anchor for anchor in trust.anchors if isinstance(anchor, KeylessAnchor)]
-    if not anchors:
-        raise NoAnchor("certificate", "no keyless anchor is trusted")
     chain = _certificates(evidence)
     seen = _under_roots(chain, evidence, hashes, trust, anchors)
     who = identity(chain[0])
@@ -188,12 +188,9 @@ def _under(
 
 
 def _certificates(evidence: Evidence) -> Sequence["Certificate"]:
-    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+    from retinue.attest.certificate import load_certificate
 
-    try:
-        return [load_der_x509_certificate(der) for der in evidence.certificates]
-    except (ValueError, TypeError, InvalidVersion) as error:
-        raise Malformed("certificate", f"cannot be read: {error!s:.160}") from None
+    return [load_certificate(der, "certificate") for der in evidence.certificates]
 
 
 def _x509(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
