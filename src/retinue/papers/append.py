@@ -31,7 +31,7 @@ from retinue.papers.ways.cosign import Layer
 from retinue.papers.ways.layers import parts_of_layers
 from retinue.papers.ways.part import Form, Part
 
-ATTEMPTS = 12
+ATTEMPTS = 24
 """How often a tag is written before we give up against the others."""
 
 Pause: TypeAlias = Callable[[int], Awaitable[None]]

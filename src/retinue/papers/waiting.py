@@ -58,6 +58,6 @@ def pauses(random: Callable[[], float], settle: float = 0.05) -> Callable[[int],
     longer than another's read and write take. `random` gives numbers from 0 to 1."""
 
     async def pause(attempt: int) -> None:
-        await asyncio.sleep(settle * (1 + min(attempt, 4)) * (0.5 + random()))
+        await asyncio.sleep(settle * (1 + min(attempt, 12)) * (0.5 + random()))
 
     return pause
