@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from retinue.attest import der
-from retinue.attest.chain import extensions, load
+from retinue.attest.chain import extensions
 from retinue.attest.der import Node, Reader
 from retinue.attest.errors import Malformed, Refused
 
@@ -122,7 +122,7 @@ def _certificates(node: Node | None, reader: Reader) -> tuple[x509.Certificate, 
     found = list(reader.within(node).rest()) if node else []
     if len(found) > _MOST_CERTIFICATES:
         raise Malformed(PART, f"holds more than {_MOST_CERTIFICATES} certificates")
-    return tuple(load(item.raw, f"{PART}'s certificate") for item in found)
+    return tuple(load_certificate(item.raw, f"{PART}'s certificate") for item in found)
 
 
 def _token(info: bytes, certificates: tuple[x509.Certificate, ...], signer: Reader) -> Token:

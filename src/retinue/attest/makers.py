@@ -59,10 +59,10 @@ def by_certificate(evidence: Evidence) -> PublicKey:
     """The key of the leaf certificate, which made the signature; raises Malformed, Refused."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    from retinue.attest.chain import load
+    from retinue.attest.certificate import load_certificate
     from retinue.attest.keys.public import wrap
 
-    leaf = load(evidence.certificates[0], "certificate")
+    leaf = load_certificate(evidence.certificates[0], "certificate")
     try:
         key = leaf.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -188,9 +188,9 @@ def _under(
 
 
 def _certificates(evidence: Evidence) -> Sequence["Certificate"]:
-    from retinue.attest.chain import load
+    from retinue.attest.certificate import load_certificate
 
-    return [load(der, "certificate") for der in evidence.certificates]
+    return [load_certificate(der, "certificate") for der in evidence.certificates]
 
 
 def _x509(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:

@@ -203,7 +203,6 @@ def test_what_is_no_certificate_is_told(raw: str, root: TrustedRoot, one: bytes)
         )
 
 
-@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 def test_of_every_byte_of_a_keyless_bundle(root: TrustedRoot, two: bytes) -> None:
     """Flipped, it is refused, or yields the same proof; where it names a clock or log that nobody
     knows, one with less evidence."""
