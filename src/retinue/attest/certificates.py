@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from retinue.attest.chain import check_path, extensions, value
+from retinue.attest.chain import check_path, check_readable, extensions, value
 from retinue.attest.der import utf8
 from retinue.attest.errors import NoAnchor, Refused
 from retinue.attest.sct import check_sct
@@ -137,6 +137,8 @@ def verify_chain(
     usage = value(extensions(leaf, PART), x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
         raise Refused(PART, "its key may not make signatures")
+    for certificate in intermediates:
+        check_readable(certificate, PART)
     path = _path(leaf, intermediates, root, at)
     check_sct(leaf, path[1], root.ct_logs)
     return path

@@ -14,8 +14,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from retinue.attest.errors import NoAnchor, Refused
+from retinue.attest.errors import Malformed, NoAnchor, Refused
 
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -33,12 +40,25 @@ _MOST = 10
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
 
 
-def extensions(certificate: x509.Certificate, part: str) -> x509.Extensions:
-    """The extensions; raises Refused where they are malformed, double, or critical and unknown."""
+@lru_cache(maxsize=1024)
+def check_readable(certificate: x509.Certificate, part: str) -> None:
+    """That every part that is looked at can be read: the library finds out late. Raises Malformed."""
     try:
-        found = certificate.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise Refused(part, f"has extensions that cannot be read: {error}") from None
+        _ = (
+            certificate.public_key(),
+            certificate.subject.rfc4514_string(),
+            certificate.not_valid_after_utc,
+            certificate.signature_hash_algorithm,
+            certificate.extensions,
+        )
+    except _UNREADABLE as error:
+        raise Malformed(part, f"a certificate cannot be read: {error!s:.160}") from None
+
+
+def extensions(certificate: x509.Certificate, part: str) -> x509.Extensions:
+    """The extensions; raises Malformed, or Refused where one is critical and unknown."""
+    check_readable(certificate, part)
+    found = certificate.extensions
     for extension in found:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             name = extension.oid.dotted_string

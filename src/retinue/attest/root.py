@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from retinue.attest.base64 import InvalidBase64, decode
+from retinue.attest.errors import Malformed
 from retinue.attest.logkey import LogKey, load_log_key
 from retinue.errors import RetinueError
 from retinue.strictjson import InvalidJson, loads
@@ -194,14 +195,16 @@ def _host(url: str) -> str:
 
 
 def _authority(field: _Field) -> Authority:
-    from cryptography.x509 import load_der_x509_certificate
+    from retinue.attest.certificate import load_certificate
+    from retinue.attest.chain import check_readable
 
     chain = []
     for item in field.object("certChain").items("certificates"):
         try:
-            chain.append(load_der_x509_certificate(item.octets("rawBytes")))
-        except ValueError as error:
-            raise RootInvalid(item.where("rawBytes"), f"not a certificate: {error}") from error
+            chain.append(load_certificate(item.octets("rawBytes"), "certificate"))
+            check_readable(chain[-1], "certificate")
+        except Malformed as error:
+            raise RootInvalid(item.where("rawBytes"), error.reason) from error
     if not 1 <= len(chain) <= MAX_CHAIN:
         raise RootInvalid(field.where("certChain"), f"must hold 1 to {MAX_CHAIN} certificates")
     name = field.text("uri", "") or chain[-1].subject.rfc4514_string()
