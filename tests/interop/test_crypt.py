@@ -91,6 +91,23 @@ def test_what_skopeo_encrypts_is_read(
     assert len(plain_blobs(back) & plain_blobs(layout)) == 2  # the layer and the config
 
 
+def test_what_skopeo_compresses_and_encrypts_at_once_is_read(
+    tools: Tools, skopeo: Callable[..., str], layout: Path
+) -> None:
+    """It wraps the digest of the layer as it was before."""
+    unpack = ("--dest-decompress", "--format", "oci")
+    tools.run("skopeo", "--policy", "policy.json", "copy", *unpack, f"oci:{layout}:v1", "dir:plain")
+    sealing = ("--encryption-key", "jwe:p256.pub")
+    copy = ("skopeo", "--policy", "policy.json", "copy")
+    tools.run(*copy, *sealing, "dir:plain", "oci:sealed:v1")
+
+    async def decrypt(source: Source, sink: Sink, image: Manifest) -> Manifest:
+        assert image.blobs[1].media_type.endswith("+gzip+encrypted")
+        return (await decrypt_image(source, sink, image, [opener(tools, "p256")])).manifest
+
+    change(tools.home / "sealed", tools.home / "back", decrypt)
+
+
 def test_of_several_recipients_each_reads_what_skopeo_encrypts(
     tools: Tools, skopeo: Callable[..., str], layout: Path
 ) -> None:

@@ -85,9 +85,9 @@ async def decrypted(
     with SpooledTemporaryFile(IN_MEMORY) as file:
         secret = await _fill(file, source, layer, candidates)
         media_type = layer.media_type.removesuffix(names.ENCRYPTED_SUFFIX)
-        _check_plaintext(file, layer.digest, secret)
         _check_unpacked(file, layer.digest, secret, media_type, diff_id)
-        yield Ready(media_type, secret.digest, layer.size, {}, _stream(_plain(file, secret)))
+        digest = _check_plaintext(file, layer.digest, secret, diff_id)
+        yield Ready(media_type, digest, layer.size, {}, _stream(_plain(file, secret)))
 
 
 async def check_secret(source: Source, layer: Descriptor, candidates: Sequence[Secret]) -> Secret:
@@ -119,12 +119,20 @@ async def _fill(
     raise Tampered(layer.digest, "its HMAC does not match")
 
 
-def _check_plaintext(file: IO[bytes], layer: Digest, secret: Secret) -> None:
-    running = digests.hasher(digests.algorithm(secret.digest))
+def _check_plaintext(file: IO[bytes], layer: Digest, secret: Secret, diff_id: Digest) -> Digest:
+    """The plaintext's digest, which must be the one that was wrapped with the key.
+
+    Tools that compress and encrypt at once (buildah, skopeo) wrap the one from before they
+    compressed: that is the diff ID, which has been checked.
+    """
+    name = digests.algorithm(secret.digest)
+    running = digests.hasher(name)
     for chunk in _plain(file, secret):
         running.update(chunk)
-    if running.hexdigest() != digests.encoded(secret.digest):
+    found = digests.parse(f"{name}:{running.hexdigest()}")
+    if secret.digest not in {found, diff_id}:
         raise Tampered(layer, "its plaintext has not the digest that was wrapped with the key")
+    return found
 
 
 def _check_unpacked(

@@ -268,6 +268,25 @@ async def test_bytes_that_change_in_the_store_are_not_encrypted(store: MemorySto
     assert not there.content
 
 
+async def test_the_digest_from_before_compression_may_be_what_was_wrapped(
+    store: MemoryStore,
+) -> None:
+    """As buildah and skopeo do, which compress and encrypt at once."""
+    image = put_image(store)
+    sealed = await encrypt(store, image, BOB)
+    layer = layers_of(sealed)[0]
+    [secret] = secrets_of(layer, [BOB])
+    own = options.make_secret(secret.key, secret.nonce, digests.of(PLAIN))
+    text = options.write_wrapped([options.wrap(own, [BOB.public_key()])])
+    theirs = edited(
+        store,
+        sealed,
+        lambda d: d["layers"][0]["annotations"].update({names.ANNOTATION_ENC_JWE: text}),
+    )
+
+    assert image.digest == (await decrypt(store, theirs, BOB)).digest
+
+
 # ---- Recipients as papers
 
 
