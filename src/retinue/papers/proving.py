@@ -27,6 +27,8 @@ FORMATS: Mapping[Form, Format] = {
 }
 """What a signature of each form is called; simple signing in a referrer is `oci11`."""
 
+MAX_SIMPLE = 1024 * 1024
+"""Bytes of a simple signing payload, and of a notation envelope."""
 PEEKED = 4 * 1024 * 1024
 """Bytes of a paper that is looked into although nothing in it was proven."""
 
@@ -64,7 +66,7 @@ def _simple(
     from retinue.attest.verify import verify_simple
 
     annotations = layer.annotations if layer is not None else {}
-    return (verify_simple(bytes(content), annotations, target, trust),)
+    return (verify_simple(_small(content), annotations, target, trust),)
 
 
 def _notation(
@@ -73,7 +75,7 @@ def _notation(
     from retinue.attest.notation import verify_notation
 
     media_type = layer.media_type if layer is not None else ""
-    return (verify_notation(bytes(content), media_type, target, trust),)
+    return (verify_notation(_small(content), media_type, target, trust),)
 
 
 def _token(_: Descriptor | None, content: Content, __: Target, trust: Trust) -> Sequence[Outcome]:
@@ -81,6 +83,13 @@ def _token(_: Descriptor | None, content: Content, __: Target, trust: Trust) -> 
     from retinue.attest.objects import verify_jws
 
     return (verify_jws(bytes(content), trust),)
+
+
+def _small(content: Content) -> bytes:
+    """Both of these are small, or none; a large one stays in its file."""
+    if len(content) > MAX_SIMPLE:
+        raise Malformed("payload", f"{len(content)} bytes are more than the {MAX_SIMPLE} allowed")
+    return bytes(content)
 
 
 _Prover: TypeAlias = Callable[[Descriptor | None, Content, Target, Trust], Sequence[Outcome]]

@@ -6,7 +6,6 @@ signer's). An annotation tells which signature it is about; that it is about tha
 proves. It is an upper bound: the signature existed then.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
@@ -17,17 +16,13 @@ from retinue.attest.proof import TrustedTime
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
 from retinue.papers.collected import Collected
+from retinue.papers.ways.artifact import name_of
 from retinue.papers.ways.part import Form
 
 MAX_TOKEN = 64 * 1024
 
 Receipts: TypeAlias = Mapping[str, Sequence[bytes]]
 """Tokens by what they say they are about."""
-
-
-def name_of(signature: bytes) -> str:
-    """How a receipt names the signature that it is about."""
-    return f"sha256:{hashlib.sha256(signature).hexdigest()}"
 
 
 def receipts_in(collected: Collected) -> Receipts:

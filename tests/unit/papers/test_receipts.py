@@ -23,7 +23,7 @@ from retinue.papers.judge import derive
 from retinue.papers.kinds import Kind
 from retinue.papers.proving import signatures_in
 from retinue.papers.receipts import times_of
-from retinue.papers.ways.artifact import receipt_paper
+from retinue.papers.ways.artifact import name_of, receipt_paper
 from retinue.papers.ways.part import Form
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -129,8 +129,6 @@ async def test_junk_is_no_receipt(authority: State) -> None:
 
 
 def test_a_time_outside_of_the_certificates_is_left_out(authority: State) -> None:
-    from retinue.papers.receipts import name_of
-
     receipts = {name_of(b"s"): [token_over(authority, b"s")]}
     trust = trust_with(authority)
     hour = timedelta(hours=1)

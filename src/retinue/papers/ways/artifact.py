@@ -8,7 +8,6 @@ from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
 from retinue.papers.predicates import timestamp
-from retinue.papers.receipts import name_of
 from retinue.papers.ways.making import Made, describe, paper
 
 
@@ -36,6 +35,11 @@ def receipt_paper(subject: Manifest, token: bytes, signature: bytes, created: da
     """A time stamp over a signature in the paper `subject`, or about that."""
     said = _dated({names.ANNOTATION_RECEIPT_OF: name_of(signature)}, created)
     return _made(subject, token, names.TIMESTAMP_REPLY, names.RECEIPT, {}, said)
+
+
+def name_of(signature: bytes) -> str:
+    """How a receipt names the signature that it is about."""
+    return digests.of(signature)
 
 
 def _dated(annotations: Mapping[str, str], created: datetime) -> Mapping[str, str]:

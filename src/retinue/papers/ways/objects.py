@@ -39,5 +39,11 @@ def properties_of(manifest: Manifest) -> tuple[Part, ...]:
     return (Part(Form.TOKEN if signed else Form.DOCUMENT, Kind.PROPERTY, None),)
 
 
+def says_of_others(manifest: Manifest) -> bool:
+    """Whether all of its objects are pointers or relations, one at least."""
+    objects = read_generic(manifest)
+    return bool(objects) and all(item.type in KINDS for item in objects)
+
+
 def _kinds(manifest: Manifest) -> Iterator[Kind]:
     return (KINDS[item.type] for item in read_generic(manifest) if item.type in KINDS)
