@@ -13,7 +13,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from retinue.attest import der
 from retinue.attest.certificate import load_certificate
-from retinue.attest.certificate import load_certificate
 from retinue.attest.chain import extensions
 from retinue.attest.der import Node, Reader
 from retinue.attest.errors import Malformed, Refused
