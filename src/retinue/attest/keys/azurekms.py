@@ -12,7 +12,6 @@ from typing import Any
 from retinue.attest import base64
 from retinue.attest.base64 import InvalidBase64
 from retinue.attest.errors import KeyUnusable, SignerFailed
-from retinue.attest.formats.jwa import SCHEMES, to_der
 from retinue.attest.keys import remote, rest
 from retinue.attest.keys.key import Algorithm, PublicKey, Signer
 from retinue.attest.keys.public import wrap
@@ -55,7 +54,7 @@ def open_signer(reference: str, password: Callable[[], bytes] | None) -> Signer:
         body = {"alg": name, "value": urlsafe_b64encode(data).rstrip(b"=").decode()}
         answer = service.call("POST", f"/keys/{path}/sign?api-version={VERSION}", body)
         signature = _decoded(reference, answer.get("value"))
-        return to_der(SCHEMES[name], signature) if SCHEMES[name].curve else signature
+        return remote.der(signature) if name.startswith("ES") else signature
 
     return RemoteSigner(reference, public, algorithm, offered, send)
 

@@ -207,12 +207,7 @@ def _sign(uri: Uri, library: Any, key: Any, algorithm: Algorithm, data: bytes) -
         signature = bytes(_asked(library, key, algorithm, data))
     except library.PKCS11Error as error:
         raise SignerFailed(uri.text, _told(error)) from None
-    if not algorithm.startswith("ecdsa-"):
-        return signature
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-    half = len(signature) // 2  # PKCS #11 2.40, section 2.3.1: r and s, equally long
-    return encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+    return remote.der(signature) if algorithm.startswith("ecdsa-") else signature
 
 
 def _asked(library: Any, key: Any, algorithm: Algorithm, data: bytes) -> Any:

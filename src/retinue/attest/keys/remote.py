@@ -66,6 +66,14 @@ def algorithms(public: PublicKey) -> tuple[Algorithm, frozenset[Algorithm]]:
     return Algorithm.ED25519, frozenset({Algorithm.ED25519})
 
 
+def der(signature: bytes) -> bytes:
+    """An ECDSA signature of r and s side by side, equally long, as signers here give it."""
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    half = len(signature) // 2
+    return encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+
+
 def library(reference: str, extra: str, name: str) -> Any:
     """A module that an extra brings; raises KeyUnusable where it is not installed."""
     try:
