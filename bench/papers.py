@@ -89,6 +89,7 @@ class _Bench:
         self.host, self.folder, self.results = host, folder, results
         self.cosign, self.oras = tools["cosign3"], tools["oras"]
         self.environ = os.environ | {"COSIGN_PASSWORD": "", "DOCKER_CONFIG": str(folder)}
+        self.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its bytecode
         self.key, self.pub = folder / "key", folder / "pub"
 
     def prepare(self) -> None:

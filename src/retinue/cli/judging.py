@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from retinue.cli import revocations
 from retinue.cli.problems import BadUsage
 from retinue.cli.reach import find_manifest
 from retinue.client.client import Client
@@ -54,8 +53,16 @@ async def question(
     platform: Platform | None = None,
 ) -> Question:
     """What to ask under a policy, with the revocation list that it names."""
-    found = await revocations.fetch(reached, policy)
+    found = await _revocations(reached, policy)
     return Question(policy, Operation(operation), found, image, platform)
+
+
+async def _revocations(reached: Client, policy: Policy) -> Revocations | None:
+    if policy.revocation is None or policy.revocation.list is None:
+        return None
+    from retinue.cli.revocations import fetch  # many modules, and few policies need them
+
+    return await fetch(reached, policy)
 
 
 async def judge(reached: Client, location: Location, question: Question) -> Judged:

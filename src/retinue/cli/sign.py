@@ -74,7 +74,7 @@ async def _bundles(
     from datetime import UTC, datetime
 
     from retinue.attest.sign import sign_statement, signature_statement
-    from retinue.cli.making import annotations_of
+    from retinue.cli.pairs import annotations_of
     from retinue.papers.attach import attach_bundles
 
     now = datetime.now(UTC)
@@ -106,7 +106,7 @@ def _tag_statement(lasts: str, work: "Work", now: Any) -> bytes:
 async def _legacy(args: argparse.Namespace, signer: "Signer", work: "Work") -> "Attached":
     from retinue.attest.sign import sign_simple
     from retinue.attest.target import Target
-    from retinue.cli.making import annotations_of
+    from retinue.cli.pairs import annotations_of
     from retinue.papers.append import append_signature
 
     subject = work.subject

@@ -88,7 +88,7 @@ def _said(args: argparse.Namespace) -> bool:
 
 def _inline(args: argparse.Namespace) -> "Policy":
     from retinue.attest.keys.table import open_public
-    from retinue.cli.making import annotations_of
+    from retinue.cli.pairs import annotations_of
     from retinue.papers.kinds import predicate_type
     from retinue.policy import inline
     from retinue.policy.model import Coverage
