@@ -159,9 +159,9 @@ async def test_attestations_are_appended() -> None:
     for predicate in (SBOM, b"{}"):
         await append_envelope(store, IMAGE, envelope("ci", predicate), pause=pause)
     layers = json.loads(at(store, "att").raw)["layers"]
-    assert [
-        layer["annotations"] for layer in layers
-    ] == [{names.ANNOTATION_SIGNATURE: "", "predicateType": "https://cyclonedx.org/bom"}] * 2
+    assert [layer["annotations"] for layer in layers] == [
+        {names.ANNOTATION_SIGNATURE: "", "predicateType": "https://cyclonedx.org/bom"}
+    ] * 2
     assert {(Kind.SBOM, Verdict.VERIFIED)} == {
         (fact.kind, fact.verdict) for fact in await facts(store, "ci")
     }

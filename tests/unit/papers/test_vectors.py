@@ -77,9 +77,11 @@ def _is(fact: Fact, expected: Expected) -> bool:
         and fact.format == expected.format
         and expected.kind in {None, fact.kind}
         and fact.verdict == expected.verdict
-        and fact.principal == (expected.by and f"key:{expected.by}")
+        and fact.principal == expected.by
         and expected.predicate_type in {None, fact.predicate_type}
         and expected.annotations in (None, fact.annotations)
         and expected.reference in {None, fact.reference}
         and bool(fact.elsewhere) == expected.elsewhere
+        and expected.logged in {None, fact.logged}
+        and expected.clocks in {None, frozenset(time.clock for time in fact.times)}
     )
