@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
+from retinue.attest.anchors import AnchorKey, KeyAnchor, KeylessAnchor, Trust
 from retinue.attest.keys.key import PublicKey, Signer
 from retinue.attest.keys.pem import load_private, load_public
+from retinue.attest.root import read_root
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
@@ -20,8 +21,8 @@ FOLDER = Path(__file__).parent / "vectors" / "trust"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One fact. `by` is the key that verified it; `kind` None: any. What is None is not compared,
-    `by` aside."""
+    """One fact. `by` is who verified it, as facts name the principal; `kind` None: any. What is None
+    is not compared, `by` aside. `clocks` are the kinds of trusted times."""
 
     subject: Digest
     format: str
@@ -32,6 +33,8 @@ class Expected:
     annotations: Mapping[str, str] | None
     reference: str | None
     elsewhere: bool
+    logged: bool | None
+    clocks: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,14 @@ class Vector:
 
     @property
     def trust(self) -> Trust:
-        """Each key is an anchor of its own, under its name."""
-        return trust(*self.keys)
+        """Each key is an anchor of its own, under its name; besides, the identity of a stack."""
+        known = trust(*self.keys)
+        if "identity" not in self.document:
+            return known
+        root = read_root(json.dumps(self.document["trusted_root"]).encode())
+        who = self.document["identity"]
+        keyless = KeylessAnchor("identity", root, who["issuer"], identity=who["san"])
+        return Trust((*known.anchors, keyless), (), (root,))
 
 
 def names() -> list[str]:
@@ -61,7 +70,7 @@ def load(name: str) -> Vector:
     document = json.loads((FOLDER / "cases" / f"{name}.json").read_text())
     store = _store(document)
     subject = store.content[digests.parse(document["subject"])]
-    expected = tuple(_expected(each, subject.digest) for each in document["expected"])
+    expected = tuple(_expected(each, document) for each in document["expected"])
     signed = sum(each.verdict == "verified" for each in expected)
     return Vector(
         name,
@@ -101,15 +110,23 @@ def _store(document: Mapping[str, Any]) -> MemoryStore:
     return store
 
 
-def _expected(told: Mapping[str, Any], subject: Digest) -> Expected:
+def _expected(told: Mapping[str, Any], document: Mapping[str, Any]) -> Expected:
     return Expected(
-        digests.parse(told["about"]) if "about" in told else subject,
+        digests.parse(told.get("about") or document["subject"]),
         told["format"],
         None if told["kind"] == "any" else told["kind"],
         told["verdict"],
-        told["by"],
+        _principal(told["by"], document.get("identity")),
         told.get("predicate_type"),
         told.get("annotations"),
         told.get("reference"),
         bool(told.get("elsewhere")),
+        told.get("logged"),
+        frozenset(told["clocks"]) if "clocks" in told else None,
     )
+
+
+def _principal(by: str | None, identity: Mapping[str, str] | None) -> str | None:
+    if by == "identity" and identity is not None:
+        return f"keyless:{identity['issuer']} {identity['san']}"
+    return by and f"key:{by}"
