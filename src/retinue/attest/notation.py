@@ -258,6 +258,27 @@ def _dump(document: Any) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def signature_of(envelope: bytes) -> bytes:
+    """What a timestamp authority countersigns of a JWS envelope; raises Malformed."""
+    return jws.read_flattened(envelope).signature
+
+
+def countersigned(envelope: bytes, response: bytes) -> bytes:
+    """The JWS envelope with a timestamp (a granting TimeStampResp) over its signature.
+
+    It is not verified here: who trusts its authority does that. Raises Malformed.
+    """
+    from retinue.attest.der import SEQUENCE, Reader
+
+    outer = Reader(response, "timestamp").inside(SEQUENCE)
+    outer.any()  # the status; a response that grants nothing has nothing after it
+    token = base64.b64encode(outer.take(SEQUENCE).raw).decode()
+    jws.read_flattened(envelope)
+    document = strictjson.loads(envelope)
+    document["header"][notary.TIMESTAMP] = token
+    return _dump(document)
+
+
 def thumbprints(envelope: bytes, media_type: str = names.NOTATION_JWS) -> Mapping[str, str]:
     """The annotation that a signature's manifest must carry ("OCI Signatures")."""
     chain = notary.read_envelope(envelope, media_type).chain
