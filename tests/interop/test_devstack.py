@@ -51,7 +51,9 @@ def manifest(tools: Tools, name: str) -> Mapping[str, Any]:
 
 
 def blob(tools: Tools, repository: str, digest: str) -> bytes:
-    return tools.run("oras", "blob", "fetch", "--plain-http", "-o", "-", f"{repository}@{digest}").encode()
+    return tools.run(
+        "oras", "blob", "fetch", "--plain-http", "-o", "-", f"{repository}@{digest}"
+    ).encode()
 
 
 def target(tools: Tools, subject: str) -> Target:
@@ -199,9 +201,7 @@ def test_cosign_2_attests_and_both_verify(
     )  # fmt: skip
     (layer,) = manifest(tools, f"{repository}:{digest.replace(':', '-')}.att")["layers"]
     envelope = blob(tools, repository, layer["digest"])
-    proofs = verify_envelope(
-        envelope, target(tools, subject), trust(stack), layer["annotations"]
-    )
+    proofs = verify_envelope(envelope, target(tools, subject), trust(stack), layer["annotations"])
 
     assert [proof.logged for proof in proofs] == [True]
     assert kind in body_kinds(layer["annotations"])
