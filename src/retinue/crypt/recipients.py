@@ -26,6 +26,9 @@ from retinue.oci.stores import Sink, Source
 from retinue.strictjson import InvalidJson
 
 MAX_PAPER = 4 * 1024 * 1024
+MAX_PAPERS = 64
+MAX_LINKS = 1000
+"""Papers of an image that are looked at for being such ones."""
 
 Wrapped = Mapping[Digest, Sequence[bytes]]
 """JWEs that papers hold, by the digest of the encrypted layer."""
@@ -114,6 +117,36 @@ def read_paper(blob: bytes) -> Mapping[Digest, bytes]:
         except binascii.Error:
             raise MalformedOptions(part, f"the layer {name} is not base64") from None
     return found
+
+
+async def find_papers(source: Source, image: Manifest) -> Wrapped:
+    """What all recipient papers of an image hold that can be read; at most MAX_PAPERS of them."""
+    links = (await source.papers([image.digest]))[image.digest].links
+    sources = list(dict.fromkeys(link.source for link in links))[:MAX_LINKS]
+    manifests = await source.manifests(sources)
+    papers: list[Mapping[Digest, bytes]] = []
+    for digest in sources:
+        paper = manifests.get(digest)
+        if not isinstance(paper, Manifest) or len(papers) >= MAX_PAPERS:
+            continue
+        for blob in paper.blobs:
+            if blob.media_type == names.RECIPIENT and blob.size <= MAX_PAPER:
+                papers.extend(await _read_from(source, blob))
+    return merged(papers)
+
+
+async def _read_from(source: Source, blob: Descriptor) -> Sequence[Mapping[Digest, bytes]]:
+    """One paper's content; none where it cannot be read: anyone may attach anything."""
+    data = bytearray()
+    async with source.blob(blob.digest) as chunks:
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > blob.size:
+                return ()
+    try:
+        return (read_paper(bytes(data)),)
+    except MalformedOptions:
+        return ()
 
 
 def merged(papers: Iterable[Mapping[Digest, bytes]]) -> Wrapped:
