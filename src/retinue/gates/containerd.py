@@ -60,7 +60,7 @@ def _check(stdin: bytes, wanted: Digest) -> None:
     stated, kind = descriptor.get("digest"), descriptor.get("mediaType")
     if stated != wanted:
         raise BadCall("stdin", f"is about {stated!r:.160}, and -digest is {wanted}")
-    if kind not in names.MANIFEST_TYPES:
+    if not isinstance(kind, str) or kind not in names.MANIFEST_TYPES:
         raise BadCall("stdin", f"the media type {kind!r:.160} is not known, so not judged")
 
 
