@@ -16,7 +16,7 @@ from retinue.papers.limits import Limits
 from retinue.papers.reading import Job, Reading
 from retinue.papers.waiting import NotLooked, ask_all, in_seconds
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Payloads under way at once; a store has bounds of its own for its connections."""
 IN_A_BATCH = 100
 """Manifests asked for at once."""
