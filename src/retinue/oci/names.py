@@ -72,6 +72,8 @@ FILTER_VARIANT = "org.oci.variant"
 
 HEADER_DIGEST = "docker-content-digest"
 HEADER_SUBJECT = "oci-subject"
+HEADER_ATTACHED = "retinue-attached"
+"""Of a list of papers here: those that name their `subject`, or those that only a `tag` attaches."""
 HEADER_TAG = "oci-tag"
 HEADER_FILTERS = "oci-filters-applied"
 HEADER_CHUNK_MIN = "oci-chunk-min-length"
