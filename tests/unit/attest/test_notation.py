@@ -328,3 +328,14 @@ def test_a_trusted_time_when_the_chain_was_not_valid_is_refused(dev: Local) -> N
     """The stack's clock stands at a time before the vectors' certificates."""
     with pytest.raises(Refused, match="was valid"):
         verify(stamped(dev), trust=with_root(dev))
+
+
+def test_a_signature_with_its_s_negated_is_the_same_signature() -> None:
+    """ECDSA's `s` is not authenticated: n - s verifies, too, and must not count twice."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+    envelope = json.loads(read("P-256.jws"))
+    raw = jws.decode(envelope["signature"].encode(), "")
+    changed = raw[:32] + (order - int.from_bytes(raw[32:])).to_bytes(32)
+    envelope["signature"] = jws.encode(changed).decode()
+
+    assert verify(json.dumps(envelope).encode()) == verify(read("P-256.jws"))
