@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from retinue.attest.base64 import InvalidBase64, decode
-from retinue.attest.errors import EvidenceError, SignerFailed
+from retinue.attest.errors import EvidenceError, Malformed, SignerFailed
 from retinue.attest.formats import dsse
 from retinue.attest.logentry import Hashes
 from retinue.attest.posting import Post, post
@@ -87,8 +87,12 @@ def _certify(
     key: "EllipticCurvePrivateKey", token: str, services: Services, send: Post
 ) -> Sequence["Certificate"]:
     """The certificates that the authority answers, the leaf first."""
+    from ssl import PEM_cert_to_DER_cert
+
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
+
+    from retinue.attest.certificate import load_certificate
 
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     pem = csr.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -98,8 +102,8 @@ def _certify(
     answer = _answer(url, send(url, json.dumps(body).encode(), headers))
     try:
         texts = answer["signedCertificateEmbeddedSct"]["chain"]["certificates"]
-        chain = [x509.load_pem_x509_certificate(text.encode()) for text in texts]
-    except (KeyError, TypeError, ValueError, AttributeError):
+        chain = [load_certificate(PEM_cert_to_DER_cert(text), "certificate") for text in texts]
+    except (KeyError, TypeError, ValueError, AttributeError, Malformed):
         raise SignerFailed(url, "it answered without certificates that show a log") from None
     if not chain or chain[0].public_key() != key.public_key():
         raise SignerFailed(url, "it answered with the certificate of another key")
