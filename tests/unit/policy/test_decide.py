@@ -434,6 +434,11 @@ class TestRevocations:
         assert not judged(self.POLICY, fact("ci"), revocations=listing(**stale)).allowed
         assert judged(self.POLICY, fact("ci"), revocations=listing()).allowed
 
+    def test_another_list_is_none(self) -> None:
+        other = listing(name="reg.mallory/trust")
+
+        assert not judged(self.POLICY, fact("ci"), revocations=other).allowed
+
     def test_a_rule_that_only_warns_passes_without_a_list(self) -> None:
         warning = policy(rule(signatures=signatures(), mode=Mode.WARN), revocation=self.TERMS)
 
