@@ -170,7 +170,7 @@ def requests(draw: st.DrawFn) -> Request:
     )
 
 
-EXAMPLES = settings(deadline=None, max_examples=int(os.environ.get("POLICY_EXAMPLES", "30")))
+EXAMPLES = settings(deadline=None, max_examples=int(os.environ.get("POLICY_EXAMPLES", "25")))
 FACTS = st.lists(evidence(), max_size=8)
 NO_ADVERSE = policies((Select.ANY,), (Tags.IGNORE,))
 

@@ -71,11 +71,12 @@ class Case:
 
         Every such time is an upper bound of when it was signed; the earliest says most.
         """
-        return _earliest(rule, fact.times)
+        return _earliest(rule, fact.times) if fact.times else None
 
     def signed_at(self, fact: Fact, rule: Rule) -> TrustedTime | None:
         """The same of all copies of its signature."""
-        return _earliest(rule, self._times.get(fact.signature or "", fact.times))
+        times = self._times.get(fact.signature or "", fact.times)
+        return _earliest(rule, times) if times else None
 
     @cached_property
     def _stated(self) -> Sequence[Revocation]:
@@ -88,7 +89,7 @@ class Case:
     def revoked(self, fact: Fact) -> Revocation | None:
         """What voids a fact: an entry of the list, or a revocation paper."""
         listed = self.revocations.voids(fact) if self.revocations is not None else None
-        return listed or first_voiding(self._stated, fact)
+        return listed or (first_voiding(self._stated, fact) if self._stated else None)
 
 
 def _order(fact: Fact) -> tuple[str, ...]:
@@ -101,6 +102,8 @@ def _order(fact: Fact) -> tuple[str, ...]:
 
 def _earliest(rule: Rule, times: Collection[TrustedTime]) -> TrustedTime | None:
     believed = [time for time in times if _believes(rule, time)]
+    if len(believed) == 1:
+        return believed[0]
     return min(believed, key=lambda time: (time.at, time.authority), default=None)
 
 
