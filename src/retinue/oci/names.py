@@ -129,6 +129,8 @@ NOTATION_PREFIX = "io.cncf.notary."
 """Of annotations and headers that the Notary Project keeps for itself."""
 ANNOTATION_THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 ENCRYPTED_SUFFIX = "+encrypted"
 ANNOTATION_ENC_PREFIX = "org.opencontainers.image.enc."
 ANNOTATION_ENC_JWE = "org.opencontainers.image.enc.keys.jwe"

@@ -90,6 +90,21 @@ async def test_inline_data_and_urls_of_a_layer_go(store: MemoryStore) -> None:
     assert layer["annotations"]["kept"] == "yes"
 
 
+async def test_layers_of_dockers_types_become_ocis(store: MemoryStore) -> None:
+    image = put_image(store, [(PLAIN, names.OCI_LAYER_GZIP)])
+    mixed = edited(store, image, lambda d: d["layers"][0].update(mediaType=names.DOCKER_LAYER_GZIP))
+
+    assert image.digest == (await decrypt(store, await encrypt(store, mixed, BOB), BOB)).digest
+
+
+async def test_layers_of_unknown_types_are_refused(store: MemoryStore) -> None:
+    image = put_image(store)
+    other = edited(store, image, lambda d: d["layers"][0].update(mediaType="text/plain"))
+
+    with pytest.raises(NotEncryptable, match="text/plain"):
+        await encrypt(store, other, BOB)
+
+
 async def test_every_layer_has_a_key_of_its_own(store: MemoryStore) -> None:
     sealed = await encrypt(store, put_image(store, [(b"x", names.OCI_LAYER)] * 2), BOB)
 
