@@ -56,13 +56,16 @@ def check_readable(certificate: x509.Certificate, part: str) -> None:
 
 
 def extensions(certificate: x509.Certificate, part: str) -> x509.Extensions:
-    """The extensions; raises Malformed, or Refused where one is critical and unknown."""
+    """The extensions; raises Malformed, or Refused where one is critical and unknown, or constrains
+    names, critically or not.
+    """
     check_readable(certificate, part)
     found = certificate.extensions
     for extension in found:
-        if extension.critical and extension.oid not in _UNDERSTOOD:
+        unknown = extension.critical and extension.oid not in _UNDERSTOOD
+        if unknown or extension.oid == ExtensionOID.NAME_CONSTRAINTS:
             name = extension.oid.dotted_string
-            raise Refused(part, f"says critically what is not understood here ({name})")
+            raise Refused(part, f"says what is not understood here, and would restrict it ({name})")
     return found
 
 

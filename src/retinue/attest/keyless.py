@@ -65,6 +65,11 @@ def sign_keyless(
     if not services.stamps and all(log.version != 1 for log in services.logs):
         reason = "its config has neither a timestamp authority nor a log that tells the time"
         raise SignerFailed(services.authority, reason)
+    if services.root.logs and not services.logs:
+        reason = (
+            "its config names no log that is in force, and its root wants one to hold signatures"
+        )
+        raise SignerFailed(services.authority, reason)
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -194,7 +194,7 @@ def test_a_foreign_authority_of_the_same_name_is_none(dev: Local, tmp_path: Path
         ([san(), (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)], "signing code"),
         ([PURPOSE, (x509.BasicConstraints(ca=True, path_length=None), True)], "authority"),
         ([PURPOSE, (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b""), True)],
-         "critically"),
+         "not understood"),
         ([PURPOSE, san()], "has none"),
     ],
     ids=["no purpose", "servers", "authority", "critical", "no log"],
@@ -202,6 +202,27 @@ def test_a_foreign_authority_of_the_same_name_is_none(dev: Local, tmp_path: Path
 def test_a_certificate_for_something_else_is_refused(dev: Local, extensions: Any, why: str) -> None:
     with pytest.raises(Refused, match=why):
         verify_chain(made(dev, extensions), (), dev.root, NOW)
+
+
+def constrained(dev: Local, *, critical: bool) -> TrustedRoot:
+    """The stack's root with an issuer whose names are constrained."""
+    state = dev.stack._state
+    old = state.issuer.certificate
+    builder = (
+        x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer)
+        .public_key(old.public_key()).serial_number(9).not_valid_before(START)
+        .not_valid_after(START + timedelta(days=9))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.NameConstraints([x509.DNSName("example.test")], None), critical)
+    )  # fmt: skip
+    issuer = builder.sign(state.root.key, hashes.SHA256())
+    return authority(dev.root, chain=(issuer, state.root.certificate))
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_constraints_of_names_are_not_passed_over(dev: Local, critical: bool) -> None:
+    with pytest.raises(Refused, match="not understood"):
+        verify_chain(leaf(dev), (), constrained(dev, critical=critical), NOW)
 
 
 def test_a_signer_issues_nothing(dev: Local) -> None:

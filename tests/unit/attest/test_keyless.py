@@ -85,6 +85,11 @@ def test_without_any_clock_nothing_is_asked(dev: Local) -> None:
         sign_keyless(STATEMENT, dev.token(), services, NOW, send=send)
 
 
+def test_without_a_log_nothing_is_asked_where_the_root_has_some(dev: Local) -> None:
+    with pytest.raises(SignerFailed, match="no log that is in force"):
+        sign_keyless(STATEMENT, dev.token(), replace(dev.services(), logs=()), NOW, send=dev.send)
+
+
 @pytest.mark.parametrize("statement", [b"", b"{}", b"[]", b'{"_type":"other"}'])
 def test_what_is_no_statement_is_not_signed(dev: Local, statement: bytes) -> None:
     with pytest.raises(Malformed):
