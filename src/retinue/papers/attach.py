@@ -13,6 +13,7 @@ from retinue.attest.anchors import Trust
 from retinue.attest.proof import Proof
 from retinue.attest.statement import read_statement
 from retinue.attest.target import Target
+from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
@@ -22,6 +23,7 @@ from retinue.papers.proving import prove, statement_in
 from retinue.papers.ways.artifact import receipt_paper, sbom_paper, statement_paper
 from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
+from retinue.papers.ways.notation import notation_paper
 from retinue.papers.ways.part import Form
 
 
@@ -94,6 +96,35 @@ async def attach_bundles(
         await put(store, made)
         done.append(Attached(made.manifest.digest, new=True, replaced=said.others))
     return tuple(done)
+
+
+async def attach_notation(
+    store: Store,
+    subject: Manifest,
+    envelope: bytes,
+    *,
+    created: datetime,
+    media_type: str = names.NOTATION_JWS,
+    signer: Trust | None = None,
+) -> Attached:
+    """Attach a Notary Project signature, as notation does.
+
+    With `signer` it must verify, and one of his with the same annotations is enough, unless either
+    expires. Raises EvidenceError before anything is written.
+    """
+    made = notation_paper(subject, envelope, media_type, created)
+    if signer is not None:
+        target = Target(subject.digest, subject.media_type, subject.raw)
+        layer = made.manifest.blobs[1]
+        new = prove(Form.NOTATION, layer, envelope, target, signer)[0]
+        if not isinstance(new, Proof):
+            raise new
+        present = await collect(store, subject, depth=1)
+        for paper, proof in _proofs(present, target, signer, Form.NOTATION):
+            if _lasting(new) == _lasting(proof) and new.expires is None is proof.expires:
+                return Attached(paper, new=False)
+    await put(store, made)
+    return Attached(made.manifest.digest, new=True)
 
 
 async def attach_sbom(
@@ -201,16 +232,23 @@ def _said(
     return _Said(None, tuple(dict.fromkeys(others)))
 
 
-def _proofs(present: Collected, target: Target, signer: Trust) -> Sequence[tuple[Digest, Proof]]:
-    """What this signer's bundles that are there prove."""
+def _proofs(
+    present: Collected, target: Target, signer: Trust, form: Form = Form.BUNDLE
+) -> Sequence[tuple[Digest, Proof]]:
+    """What this signer's papers of a form that are there prove."""
     found: list[tuple[Digest, Proof]] = []
     for paper in present.papers:
         for part in paper.parts:
             content = present.contents.get(part.blob.digest) if part.blob is not None else None
-            if part.form is Form.BUNDLE and content is not None:
+            if part.form is form and content is not None:
                 outcomes = prove(part.form, part.blob, content, target, signer)
                 found += [(paper.digest, each) for each in outcomes if isinstance(each, Proof)]
     return found
+
+
+def _lasting(proof: Proof) -> tuple[object, ...]:
+    """What a notation signature says besides when it was made."""
+    return proof.principal, dict(proof.annotations)
 
 
 def _same(one: Proof, other: Proof) -> bool:
