@@ -409,6 +409,11 @@ async def test_who_reads_by_a_paper_adds_the_next(store: MemoryStore) -> None:
     assert image.digest == (await decrypt(store, sealed, CAROL, papers=wrapped)).digest
 
 
+async def test_a_plain_image_has_no_recipients(store: MemoryStore) -> None:
+    with pytest.raises(NotEncryptable, match="no encrypted layer"):
+        await add_recipients(store, put_image(store), [ALICE], [BOB.public_key()])
+
+
 async def test_who_cannot_read_adds_nobody(store: MemoryStore) -> None:
     sealed = await encrypt(store, put_image(store), ALICE)
 
