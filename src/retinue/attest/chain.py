@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
 from retinue.attest.errors import Malformed, NoAnchor, Refused
@@ -35,6 +36,8 @@ _UNDERSTOOD = frozenset(
 )
 _ANY = x509.ObjectIdentifier("2.5.29.37.0")
 _WEAK = frozenset({"md5", "sha1"})
+_MIN_RSA = 2048
+_MIN_CURVE = 256
 _MOST = 10
 
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
@@ -113,7 +116,11 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     if certificate.issuer != issuer.subject or certificate == issuer:
         return False
     digest = certificate.signature_hash_algorithm
-    if digest is not None and digest.name in _WEAK:
+    key = issuer.public_key()
+    weak = isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and (
+        key.key_size < (_MIN_RSA if isinstance(key, rsa.RSAPublicKey) else _MIN_CURVE)
+    )
+    if weak or (digest is not None and digest.name in _WEAK):
         return False
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -1,7 +1,7 @@
 """Certificates of keyless signers: whom they name, who issued them, and what a log promised."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from keylesskit import NOW, START, URL, WHO, Local, dev, local, stack_folder
 from retinue.attest.anchors import KeylessAnchor
@@ -223,6 +223,35 @@ def constrained(dev: Local, *, critical: bool) -> TrustedRoot:
 def test_constraints_of_names_are_not_passed_over(dev: Local, critical: bool) -> None:
     with pytest.raises(Refused, match="not understood"):
         verify_chain(leaf(dev), (), constrained(dev, critical=critical), NOW)
+
+
+WEAK: dict[str, Callable[[], Any]] = {
+    "rsa": lambda: rsa.generate_private_key(65537, 1024),
+    "ec": lambda: ec.generate_private_key(ec.SECP192R1()),
+}
+
+
+@pytest.mark.parametrize("kind", WEAK)
+def test_a_weak_authority_issues_nothing(dev: Local, kind: str) -> None:
+    state = dev.stack._state
+    key: Any = WEAK[kind]()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weak")])
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(state.root.certificate.subject)
+        .public_key(key.public_key()).serial_number(9).not_valid_before(START)
+        .not_valid_after(START + timedelta(days=9))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    )  # fmt: skip
+    issuer = builder.sign(state.root.key, hashes.SHA256())
+    certificate = (
+        x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(name)
+        .public_key(KEY.public_key()).serial_number(1).not_valid_before(NOW)
+        .not_valid_after(NOW + MINUTE).add_extension(*PURPOSE).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    root = authority(dev.root, chain=(issuer, state.root.certificate))
+
+    with pytest.raises(NoAnchor, match="not issued under"):
+        verify_chain(certificate, (), root, NOW)
 
 
 def test_a_signer_issues_nothing(dev: Local) -> None:

@@ -4,14 +4,17 @@ import http.client
 import json
 import socket
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import urlsplit
 
 import pytest
 
 from devstacks import now, root_of, running, token
+from retinue.attest.anchors import KeylessAnchor
 from retinue.cli.dev_stack import described
 from retinue.devstack.errors import NotLoopback
 from retinue.devstack.server import Server, check_loopback
+from retinue.policy.file import load
 
 
 def ask(server: Server, method: str, path: str, **headers: str) -> int:
@@ -86,8 +89,15 @@ def test_it_listens_on_ipv6_too(tmp_path: Path) -> None:
         server.close()
 
 
-def test_how_to_use_it_is_printed(tmp_path: Path) -> None:
-    shown = described("http://127.0.0.1:5555", tmp_path)
+def test_the_anchor_that_is_printed_is_one(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        shown = described(server.url, tmp_path)
+        url = server.url
+    anchor = dedent("  [anchors" + shown.partition("  [anchors")[2])
+    text = f'version = 1\nunmatched = "refuse"\n{anchor}'
 
-    assert "cosign sign" in shown
-    assert str(tmp_path / "trusted_root.json") in shown
+    policy = load(text.encode(), read=lambda name: Path(name).read_bytes())
+
+    (found,) = policy.trust.anchors
+    assert isinstance(found, KeylessAnchor)
+    assert (found.issuer, found.identity) == (url, "dev@example.test")
