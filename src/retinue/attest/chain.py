@@ -116,17 +116,16 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     if certificate.issuer != issuer.subject or certificate == issuer:
         return False
     digest = certificate.signature_hash_algorithm
-    key = issuer.public_key()
-    weak = isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and (
-        key.key_size < (_MIN_RSA if isinstance(key, rsa.RSAPublicKey) else _MIN_CURVE)
-    )
-    if weak or (digest is not None and digest.name in _WEAK):
+    if digest is not None and digest.name in _WEAK:
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
+        key = issuer.public_key()
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
-    return True
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= _MIN_RSA
+    return not isinstance(key, ec.EllipticCurvePublicKey) or key.key_size >= _MIN_CURVE
 
 
 def check_validity(certificate: x509.Certificate, at: datetime, part: str) -> None:

@@ -12,7 +12,7 @@ from retinue.attest.anchors import KeylessAnchor, Trust, X509Anchor
 from retinue.attest.errors import EvidenceError, NoAnchor, Refused
 from retinue.attest.evidence import Evidence
 from retinue.attest.keys.key import PublicKey
-from retinue.attest.makers import PinnedKey
+from retinue.attest.makers import PinnedKey, pinned_as
 from retinue.attest.proof import TrustedTime
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class _Seen:
 
 
 def for_key(pinned: PinnedKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
-    """Raises Malformed, Refused."""
-    seen = _seen(evidence, pinned.key.spki, hashes, trust, trust.roots)
+    """A pinned key, whatever certificate there is for it besides. Raises Malformed, Refused."""
+    verifier = evidence.certificates[0] if evidence.certificates else pinned.key.spki
+    seen = _seen(evidence, verifier, hashes, trust, trust.roots)
     principal = f"key:{pinned.anchors[0]}"
     return Voucher(pinned.key.fingerprint, principal, pinned.anchors, seen.times, seen.logged)
 
@@ -107,7 +108,7 @@ def _stamps(
 
 
 def for_certificate(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
-    """A keyless signer, or else one with a chain to an X.509 anchor.
+    """A keyless signer, or one with a chain to an X.509 anchor, or whose key is pinned besides.
 
     Raises Malformed, Refused, NoAnchor.
     """
@@ -121,6 +122,9 @@ def for_certificate(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust:
             problem = problem if isinstance(problem, Refused) else error
         except Refused as error:
             problem = error
+    pinned = pinned_as(key, trust)
+    if pinned is not None:
+        return for_key(pinned, evidence, hashes, trust)
     raise problem
 
 

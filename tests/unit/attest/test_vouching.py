@@ -17,10 +17,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from keylesskit import NOW, URL, WHO, Local, local, stack_folder
-from retinue.attest.anchors import KeylessAnchor, TimeAnchor, Trust, X509Anchor
+from retinue.attest.anchors import (
+    AnchorKey,
+    KeyAnchor,
+    KeylessAnchor,
+    TimeAnchor,
+    Trust,
+    X509Anchor,
+)
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
 from retinue.attest.keyless import from_version_1
+from retinue.attest.keys.public import wrap
 from retinue.attest.proof import Clock, Format, Proof, TrustedTime
 from retinue.attest.root import TrustedRoot
 from retinue.attest.sign import sign_envelope, sign_simple, signature_statement
@@ -475,6 +483,14 @@ def test_a_chain_to_a_root_of_the_policy_is_proven(raw: bytes) -> None:
 def test_a_chain_to_nobody_that_is_trusted_has_no_anchor(trust: Trust) -> None:
     with pytest.raises(NoAnchor):
         verify_bundle(certified(), target(), trust)
+
+
+def test_a_pinned_key_needs_no_certificate_and_may_have_one() -> None:
+    pinned = KeyAnchor("ci", (AnchorKey(wrap(LEAF_KEY.public_key(), "leaf")),))
+    proof = verify_bundle(certified(), target(), Trust((pinned,)))
+    assert (proof.principal, proof.certificate) == ("key:ci", {})
+    proof = verify_bundle(certified(), target(), Trust((pinned, *acme().anchors)))
+    assert proof.anchors == ("notary",)
 
 
 def test_a_chain_must_be_valid_when_it_signed(dev: Local) -> None:
