@@ -60,6 +60,7 @@ VERBS = {
     "key": Verb("trust", "key.verbs", "make, import and show signing keys"),
     "serve": Verb("operate", "serve", "run a registry"),
     "admin": Verb("operate", "admin.verbs", "gc, fsck, backup, restore, config"),
+    "gate": Verb("plumbing", "gate", "answer for Kubernetes, Gatekeeper or containerd"),
     "dev-stack": Verb("plumbing", "dev_stack", "run a signing infrastructure for development"),
     "completion": Verb("plumbing", "completion", "print a completion script for your shell"),
     "version": Verb("plumbing", "version", "print the version"),
