@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retinue import strictjson
 from retinue.errors import RetinueError
 from retinue.gates.judging import Answer, Judge, ask, is_pinned
 from retinue.gates.pods import BadObject, Place, changed, is_mirror, of_pod, of_workload
@@ -45,10 +44,7 @@ class Review:
 
 def read(raw: bytes) -> Review:
     """Raises BadReview."""
-    try:
-        document = strictjson.loads(raw, max_bytes=MAX_BYTES, max_depth=256)
-    except strictjson.InvalidJson as problem:
-        raise BadReview(str(problem)) from None
+    document = _parse(raw)
     if not isinstance(document, dict) or document.get("apiVersion") != API:
         raise BadReview(f"apiVersion must be {API}")
     request = document.get("request")
@@ -63,6 +59,24 @@ def read(raw: bytes) -> Review:
         new=request.get("object"),
         old=request.get("oldObject"),
     )
+
+
+def _parse(raw: bytes) -> Any:
+    """JSON without double keys. Keys that differ only in case are usual here: `managedFields` has
+    one for each of the variables http_proxy and HTTP_PROXY."""
+    if len(raw) > MAX_BYTES:
+        raise BadReview(f"more than {MAX_BYTES} bytes")
+    try:
+        return json.loads(raw, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as problem:
+        raise BadReview(f"no JSON: {problem}"[:300]) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return found
 
 
 def _text(table: Mapping[str, Any], name: str, default: str | None = None) -> str:

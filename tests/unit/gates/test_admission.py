@@ -251,6 +251,21 @@ class TestPinning:
         assert [change["path"] for change in changes] == ["/spec/containers/1/image"]
 
 
+async def test_keys_that_differ_in_case_are_usual() -> None:
+    new = pod(GOOD)
+    new["metadata"]["managedFields"] = [
+        {'k:{"name":"http_proxy"}': 1, 'k:{"name":"HTTP_PROXY"}': 2}
+    ]
+
+    assert (await validated(review(new)))["allowed"]
+
+
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b'"\\ud800"', b"\xff", b" " * 20_000_000])
+async def test_hostile_bytes_are_an_error(raw: bytes) -> None:
+    with pytest.raises(BadReview):
+        await admission.validate(raw, Judge(), 5)
+
+
 async def test_a_response_is_a_review_with_its_version() -> None:
     document = json.loads(await admission.validate(review(pod(GOOD)), Judge(), 5))
 

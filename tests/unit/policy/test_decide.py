@@ -153,7 +153,8 @@ class TestNames:
     RULE = rule(signatures=signatures(naming=Naming.DOCKER_REFERENCE))
     MIRROR = rule(
         signatures=signatures(
-            naming=Naming.DOCKER_REFERENCE, remap={"reg.acme/": "up.io/", "reg.acme/prod/": "hub/"}
+            naming=Naming.DOCKER_REFERENCE,
+            remap={"reg.acme/": "up.io/", "reg.acme/prod/": "hub.io/"},
         )
     )
 
@@ -170,7 +171,7 @@ class TestNames:
         assert not judged(self.RULE, fact("ci", reference=reference)).allowed
 
     def test_a_copy_keeps_the_name_of_its_source(self) -> None:
-        assert judged(self.MIRROR, fact("ci", reference="hub/app")).allowed
+        assert judged(self.MIRROR, fact("ci", reference="hub.io/app")).allowed
         assert not judged(self.MIRROR, fact("ci", reference="up.io/prod/app")).allowed
         assert not judged(self.MIRROR, fact("ci", reference="reg.acme/prod/app")).allowed
 
@@ -503,6 +504,13 @@ class TestRules:
         assert not decision.allowed
         assert whys(decision, "deny") == ["CVE-2026-1"]
         assert not judged(denied, image="elsewhere/app").allowed
+
+    def test_the_same_bytes_under_another_digest_are_denied_too(self) -> None:
+        denied = policy(ONE, deny={PARENT: "CVE"}, unmatched=Unmatched.ALLOW)
+
+        assert not judged(denied, fact("ci", aliases=(PARENT,))).allowed
+        assert not judged(denied, fact("ci"), aliases=(PARENT,)).allowed
+        assert judged(denied, fact("ci"), fact("ci", "x", subject=PARENT)).allowed
 
     def test_all_matching_rules_apply(self) -> None:
         other = rule("other", signatures=signatures(1, "security"))

@@ -36,6 +36,12 @@ class Case:
     def about(self, subject: Digest) -> Sequence[Fact]:
         return self._by_subject.get(subject, ())
 
+    def same_as(self, digest: Digest) -> Collection[Digest]:
+        """A digest, and the others of the same bytes as far as they are known."""
+        known = [self.request.aliases] if digest == self.request.digest else []
+        known += [fact.aliases for fact in self.about(digest) if fact.subject == digest]
+        return dict.fromkeys((digest, *(each for aliases in known for each in aliases)))
+
     @cached_property
     def _by_subject(self) -> Mapping[Digest, Sequence[Fact]]:
         found: dict[Digest, list[Fact]] = defaultdict(list)
