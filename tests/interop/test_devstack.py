@@ -24,7 +24,7 @@ from retinue.oci.digest import parse
 __all__ = ["image"]
 
 WHO = "dev@example.test"
-PREDICATE = {"components": []}
+PREDICATE: Mapping[str, Any] = {"components": []}
 
 
 @pytest.fixture
