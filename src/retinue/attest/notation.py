@@ -187,7 +187,7 @@ def read_certificates(pem: bytes) -> Chain:
         raise Malformed("certificate chain", f"is no PEM: {str(error)[:200]}") from None
     if len(found) > notary.MAX_CHAIN:
         raise Malformed("certificate chain", f"has more than {notary.MAX_CHAIN} certificates")
-    return codesigning.read_chain(each.public_bytes(Encoding.DER) for each in found)
+    return codesigning.read_chain(tuple(each.public_bytes(Encoding.DER) for each in found))
 
 
 def _signing_scheme(signer: "Signer", chain: Chain) -> jwa.Scheme:
