@@ -77,16 +77,10 @@ async def name_in(store: Source, location: Location) -> str:
 def _roots(store: Source) -> Sequence[str]:
     """What a store on disk holds that is no paper."""
     if isinstance(store, LayoutSource):
-        found = dict.fromkeys(entry.digest for entry in store.entries())
-        return [digest for digest in found if not _is_paper(store, digest)]
+        return store.roots()
     from retinue.client.docker_archive import DockerArchiveSource  # rare, and slow to import
 
     return store.roots() if isinstance(store, DockerArchiveSource) else ()
-
-
-def _is_paper(store: LayoutSource, digest: Digest) -> bool:
-    found = store.manifest(digest)
-    return isinstance(found, Manifest) and found.subject is not None
 
 
 async def find(store: Source, location: Location) -> Digest:
