@@ -19,12 +19,16 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
 from retinue.papers.collect import collect
 from retinue.papers.collected import Collected
+from retinue.papers.limits import Limits
 from retinue.papers.proving import prove, statement_in
 from retinue.papers.ways.artifact import receipt_paper, sbom_paper, statement_paper
 from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
 from retinue.papers.ways.notation import notation_paper
 from retinue.papers.ways.part import Form
+
+DIFFERENCE = 256 * 1024
+"""Bytes by which two bundles around one statement may differ."""
 
 
 class Store(Source, Sink, Protocol):
@@ -83,7 +87,8 @@ async def attach_bundles(
     """
     target = Target(subject.digest, subject.media_type, subject.raw)
     types = [_check(bundle, target, signer) for bundle in bundles]
-    present = await collect(store, subject, depth=1) if signer is not None else None
+    largest = max(map(len, bundles), default=0)
+    present = await _present(store, subject, largest) if signer is not None else None
     done: list[Attached] = []
     for bundle, predicate_type in zip(bundles, types, strict=True):
         said = _said(bundle, predicate_type, present, target, signer)
@@ -119,7 +124,7 @@ async def attach_notation(
         new = prove(Form.NOTATION, layer, envelope, target, signer)[0]
         if not isinstance(new, Proof):
             raise new
-        present = await collect(store, subject, depth=1)
+        present = await _present(store, subject, len(envelope), Form.NOTATION)
         for paper, proof in _proofs(present, target, signer, Form.NOTATION):
             if _lasting(new) == _lasting(proof) and new.expires is None is proof.expires:
                 return Attached(paper, new=False)
@@ -172,12 +177,20 @@ async def put(store: Store, made: Made) -> None:
     await store.put_manifest(made.manifest)
 
 
+async def _present(
+    store: Store, subject: Manifest, size: int, form: Form = Form.BUNDLE
+) -> Collected:
+    """What may say the same as a paper of this size: it differs by a signature, a log entry."""
+    limits = Limits(statement=size + DIFFERENCE)
+    return await collect(store, subject, depth=1, limits=limits, forms=(form,))
+
+
 async def _one(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
 async def _attach_plain(store: Store, subject: Manifest, made: Made) -> Attached:
-    present = await collect(store, subject, depth=1)
+    present = await collect(store, subject, depth=1, forms=())
     wanted = {(blob.media_type, blob.digest) for blob in made.manifest.blobs[1:]}
     for paper in present.papers:
         if isinstance(paper.manifest, Manifest) and paper.manifest.subject is not None:

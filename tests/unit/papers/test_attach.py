@@ -1,6 +1,8 @@
 """Attaching: what is written is what is found, once, and as cosign writes it."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,6 +22,8 @@ from paperkit import (
 from retinue.attest.errors import EvidenceError
 from retinue.oci import digest as digests
 from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.memory import MemoryStore
 from retinue.papers.attach import attach_bundle, attach_bundles, attach_sbom, attach_statement
 from retinue.papers.facts import Verdict
 from retinue.papers.kinds import Kind
@@ -162,3 +166,30 @@ async def test_a_signed_sbom_is_a_paper_with_a_paper() -> None:
         (Kind.SBOM, IMAGE.digest, Verdict.UNSIGNED),
         (Kind.SIGNATURE, sbom.digest, Verdict.VERIFIED),
     } == found
+
+
+class Asked(MemoryStore):
+    """A repository that remembers which blobs were asked for."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__()
+        self.content, self.blobs, self.names = store.content, store.blobs, store.names
+        self.asked: list[Digest] = []
+
+    @asynccontextmanager
+    async def blob(self, digest: Digest, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.asked.append(digest)
+        async with super().blob(digest, start) as chunks:
+            yield chunks
+
+
+async def test_only_what_may_be_the_same_is_read_to_find_that_out() -> None:
+    store = Asked(await stored())
+    small = signature("ci", env="test")
+    large = attestation("ci", b'{"x":"' + b"x" * 400_000 + b'"}')
+    for bundle in (small, large):
+        await attach_bundle(store, IMAGE, bundle, created=CREATED)
+    await attach_statement(store, IMAGE, statement(), created=CREATED)
+    assert store.asked == []
+    await attach_bundle(store, IMAGE, signature("ci"), created=CREATED, signer=trusting("ci"))
+    assert [digests.of(small)] == store.asked
