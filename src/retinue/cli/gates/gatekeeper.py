@@ -8,7 +8,7 @@ why. Gatekeeper shows a certificate: name its authority with --client-ca.
 import argparse
 from typing import TYPE_CHECKING
 
-from retinue.cli.gates import judging, serving
+from retinue.cli.gates import asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    judging.arguments(parser, 2.5)
-    serving.arguments(parser)
+    asked.judging(parser, 2.5)
+    asked.serving(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from retinue.cli.gates import serving
+
     return serving.serve(args, _handlers)
 
 

@@ -1,11 +1,10 @@
 """How gates judge: a policy and its revocation list, kept fresh, and an image at a time."""
 
-import argparse
 import asyncio
 import logging
 from pathlib import Path
 
-from retinue.cli import options, trusting
+from retinue.cli import trusting
 from retinue.cli.judging import Question, judge, question
 from retinue.client.client import Client
 from retinue.errors import RetinueError
@@ -15,19 +14,6 @@ from retinue.policy.model import Tags
 
 REFRESH_SECONDS = 60.0
 _log = logging.getLogger("retinue.gates")
-
-
-def arguments(parser: argparse.ArgumentParser, deadline: float) -> None:
-    """What every gate needs to know."""
-    parser.add_argument("--policy", metavar="FILE", type=Path, required=True, help="the policy")
-    parser.add_argument(
-        "--deadline",
-        metavar="SECONDS",
-        type=float,
-        default=deadline,
-        help=f"answer within so many seconds, below the caller's own limit [{deadline:g}]",
-    )
-    options.network(parser)
 
 
 class Judging:

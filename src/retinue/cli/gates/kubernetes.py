@@ -11,7 +11,7 @@ and certificates are read again when they change.
 import argparse
 from typing import TYPE_CHECKING
 
-from retinue.cli.gates import judging, serving
+from retinue.cli.gates import asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    judging.arguments(parser, 8)
-    serving.arguments(parser)
+    asked.judging(parser, 8)
+    asked.serving(parser)
     parser.add_argument(
         "--allow-tags",
         action="store_true",
@@ -31,6 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from retinue.cli.gates import serving
+
     return serving.serve(args, lambda judge: _handlers(judge, tags=args.allow_tags))
 
 

@@ -5,7 +5,6 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeAlias
 
 from retinue.cli.gates.judging import Judging
@@ -17,25 +16,6 @@ from retinue.gates.server import Gate, Handler, Settings, TlsUnusable
 Handlers: TypeAlias = Callable[[Judging], Mapping[str, Handler]]
 RELOAD_SECONDS = 30.0
 _log = logging.getLogger("retinue.gates")
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("serving")
-    group.add_argument(
-        "--listen", metavar="HOST:PORT", default="0.0.0.0:8443", help="where [0.0.0.0:8443]"
-    )
-    group.add_argument(
-        "--tls-cert", metavar="FILE", type=Path, required=True, help="certificate chain (PEM)"
-    )
-    group.add_argument(
-        "--tls-key", metavar="FILE", type=Path, required=True, help="its private key (PEM)"
-    )
-    group.add_argument(
-        "--client-ca",
-        metavar="FILE",
-        type=Path,
-        help="answer only callers with a certificate of these authorities (PEM)",
-    )
 
 
 def serve(args: argparse.Namespace, handlers: Handlers) -> int:
