@@ -44,6 +44,7 @@ STATEMENT = signature_statement(target().digest, {"env": "prod"})
 V1, V2 = "signing_config.rekor-v1.json", "signing_config.v0.2.json"
 ISSUER = URL
 MATERIAL = "verificationMaterial"
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 @pytest.fixture(scope="module")
@@ -370,6 +371,8 @@ def test_a_keyless_envelope_with_annotations_is_proven(
     [
         (names.ANNOTATION_CERTIFICATE, "no certificate"),
         (names.ANNOTATION_CERTIFICATE, "x" * 300_000),
+        (names.ANNOTATION_CERTIFICATE, f"{BEGIN}AAA{END}"),
+        (names.ANNOTATION_CHAIN, f"{BEGIN}AAAA{END}" * 10),
         (names.ANNOTATION_LOG_BUNDLE, "{}"),
         (names.ANNOTATION_TIMESTAMP, "{}"),
     ],

@@ -8,7 +8,6 @@ is read here is refused: protobuf's own readers take both, so that two readers c
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from retinue.attest import large
@@ -179,6 +178,6 @@ def write_bundle(payload_type: str, payload: bytes, signature: bytes, hint: str)
     document = {
         "mediaType": names.BUNDLE,
         "verificationMaterial": {"publicKey": {"hint": hint}},
-        "dsseEnvelope": dsse.to_json(payload_type, payload, signature),
+        "dsseEnvelope": dsse.to_json(payload_type, None, signature),
     }
-    return dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return dsse.filled(document, payload)
