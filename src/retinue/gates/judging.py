@@ -1,6 +1,7 @@
 """What gates ask about images, and how answers are told: never a yes where none was given."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,6 +14,7 @@ Judge: TypeAlias = Callable[[str], Awaitable[Decision]]
 
 PARALLEL = 8
 MAX_TEXT = 4096
+_log = logging.getLogger("retinue.gates")
 _UNMET = frozenset({Outcome.FAILED, Outcome.UNDECIDED})
 
 
@@ -46,6 +48,13 @@ async def ask(judge: Judge, images: Sequence[str], seconds: float) -> Mapping[st
 
 
 async def _one(judge: Judge, image: str, turns: asyncio.Semaphore, end: float) -> Answer:
+    answer = await _answer(judge, image, turns, end)
+    if not answer.allowed:
+        _log.warning("%.300s: %.1000s", image, answer.why)
+    return answer
+
+
+async def _answer(judge: Judge, image: str, turns: asyncio.Semaphore, end: float) -> Answer:
     try:
         async with asyncio.timeout_at(end), turns:
             return told(image, await judge(image))
