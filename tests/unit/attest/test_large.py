@@ -180,7 +180,7 @@ def test_predicates_of_all_kinds_are_found(
 @pytest.mark.parametrize("raw", [b"{}", b'{"_type":1}', b'{"a\n":1}', b'{"a":1,}', b"[]", b""])
 def test_a_large_statement_needs_a_predicate(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "SMALL", -1)
-    with pytest.raises(Malformed, match="statement: (is larger than|invalid JSON)"):
+    with pytest.raises(Malformed, match=r"statement: (is larger than|invalid JSON)"):
         read_statement(raw)
 
 
