@@ -50,7 +50,7 @@ async def ask(judge: Judge, images: Sequence[str], seconds: float) -> Mapping[st
 async def _one(judge: Judge, image: str, turns: asyncio.Semaphore, end: float) -> Answer:
     answer = await _answer(judge, image, turns, end)
     if not answer.allowed:
-        _log.warning("%.300s: %.1000s", image, answer.why)
+        _log.warning("%s", plain(f"{image}: {answer.why}")[:MAX_TEXT])
     return answer
 
 
@@ -87,6 +87,11 @@ def refusal(decision: Decision) -> str:
     ]
     kind = "undecided, so refused" if decision.undecided else "refused"
     return f"{kind}: {'; '.join(unmet)} ({decision.digest})"
+
+
+def plain(text: str) -> str:
+    """A line without control characters: images and predicates are other people's texts."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def is_pinned(image: str) -> bool:
