@@ -43,6 +43,9 @@ VERBS = {
     "attach attestation": Verb(
         "images", "attaching.attestation", "attach attestations signed elsewhere"
     ),
+    "attach recipient": Verb(
+        "images", "attaching.recipient", "let one more key open an encrypted image"
+    ),
     "attach sbom": Verb("images", "attaching.sbom", "attach an SBOM as it is, unsigned"),
     "download": Verb("images", "download", "download what an image's papers hold"),
     "download signature": Verb("images", "downloading.signature", "print an image's signatures"),
