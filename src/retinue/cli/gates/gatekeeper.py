@@ -13,7 +13,7 @@ from retinue.cli.gates import asked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retinue.cli.gates.judging import Judging
+    from retinue.gates.judging import Judge
     from retinue.gates.server import Handler
 
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     return serving.serve(args, _handlers)
 
 
-def _handlers(judge: "Judging") -> "Mapping[str, Handler]":
+def _handlers(judge: "Judge") -> "Mapping[str, Handler]":
     from retinue.gates import gatekeeper
 
     return {"/provide": lambda body, seconds: gatekeeper.provide(body, judge, seconds)}

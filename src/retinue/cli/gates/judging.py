@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from retinue.cli import trusting
@@ -33,8 +34,8 @@ class Judging:
         policy = trusting.from_file(self._path)
         self._question = await question(self._reached, policy, Operation.ADMISSION)
 
-    async def keep_fresh(self, at_once: asyncio.Event) -> None:
-        """Refresh every minute, and when told to. What cannot be read leaves what there was: a list
+    async def keep_fresh(self, at_once: asyncio.Event, done: Callable[[], None]) -> None:
+        """Refresh every minute, and when told to; `done` is called after. What cannot be read leaves what there was: a list
         that cannot be fetched grows too old by itself, and then refuses."""
         while True:
             try:
@@ -45,6 +46,7 @@ class Judging:
             at_once.clear()
             try:
                 await self.refresh()
+                done()
             except (RetinueError, OSError) as problem:
                 _log.error("policy and list stay as they were: %s", problem)
 

@@ -16,7 +16,7 @@ from retinue.cli.gates import asked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retinue.cli.gates.judging import Judging
+    from retinue.gates.judging import Judge
     from retinue.gates.server import Handler
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     return serving.serve(args, lambda judge: _handlers(judge, tags=args.allow_tags))
 
 
-def _handlers(judge: "Judging", *, tags: bool) -> "Mapping[str, Handler]":
+def _handlers(judge: "Judge", *, tags: bool) -> "Mapping[str, Handler]":
     from retinue.gates import admission
 
     return {

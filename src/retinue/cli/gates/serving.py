@@ -11,9 +11,11 @@ from retinue.cli.gates.judging import Judging
 from retinue.cli.output import note
 from retinue.cli.problems import BadUsage
 from retinue.cli.reach import client
+from retinue.gates.judging import Judge
+from retinue.gates.keeping import Kept
 from retinue.gates.server import Gate, Handler, Settings, TlsUnusable
 
-Handlers: TypeAlias = Callable[[Judging], Mapping[str, Handler]]
+Handlers: TypeAlias = Callable[[Judge], Mapping[str, Handler]]
 RELOAD_SECONDS = 30.0
 _log = logging.getLogger("retinue.gates")
 
@@ -37,10 +39,11 @@ async def _serve(args: argparse.Namespace, handlers: Handlers) -> None:
     async with client(args) as reached:
         judging = Judging(reached, args.policy)
         await judging.refresh()
-        gate = Gate(settings, handlers(judging), lambda: judging.ready)
+        kept = Kept(judging)
+        gate = Gate(settings, handlers(kept), lambda: judging.ready)
         loop.add_signal_handler(signal.SIGHUP, _both, refresh, gate)
         keeping = [
-            asyncio.create_task(judging.keep_fresh(refresh)),
+            asyncio.create_task(judging.keep_fresh(refresh, kept.forget)),
             asyncio.create_task(_keep_certificates(gate)),
         ]
         server = await gate.start(host, port)
