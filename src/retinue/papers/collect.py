@@ -51,11 +51,11 @@ async def collect(
     while subjects := finding.frontier():
         finding.learn(subjects, await _search(stores, subjects, until))
         await _manifests(stores, finding, until)
-    reading = Reading(finding.papers(), limits, forms)
+    papers = finding.papers()
+    reading = Reading(papers, limits, forms)
     await _contents(stores, reading, until)
-    return Collected(
-        finding.subjects, finding.papers(), reading.contents, {**finding.blind, **reading.blind()}
-    )
+    blind = {**finding.blind, **reading.blind()}
+    return Collected(finding.subjects, papers, reading.contents, blind)
 
 
 async def _add_children(source: Source, finding: Finding, until: float) -> None:
