@@ -74,6 +74,7 @@ HIDDEN = {
     "load": Verb("images", "cosign.load", "copy an image with its papers from a folder"),
     "save": Verb("images", "cosign.save", "copy an image with its papers into a folder"),
     "triangulate": Verb("images", "cosign.triangulate", "print where cosign keeps papers"),
+    "verify-attestation": Verb("trust", "cosign.verify_attestation", "check an attestation"),
 }
 """cosign's names for what has another one here; they work, and no list shows them."""
 
