@@ -191,14 +191,18 @@ async def _one(data: bytes) -> AsyncIterator[bytes]:
 
 async def _attach_plain(store: Store, subject: Manifest, made: Made) -> Attached:
     present = await collect(store, subject, depth=1, forms=())
-    wanted = {(blob.media_type, blob.digest) for blob in made.manifest.blobs[1:]}
+    wanted = _holds(made.manifest)
     for paper in present.papers:
-        if isinstance(paper.manifest, Manifest) and paper.manifest.subject is not None:
-            held = {(blob.media_type, blob.digest) for blob in paper.manifest.blobs[1:]}
-            if held == wanted:
-                return Attached(paper.digest, new=False)
+        if isinstance(paper.manifest, Manifest) and _holds(paper.manifest) == wanted:
+            return Attached(paper.digest, new=False)
     await put(store, made)
     return Attached(made.manifest.digest, new=True)
+
+
+def _holds(paper: Manifest) -> tuple[object, ...]:
+    """What tells papers apart that nobody signed; when one was made does not."""
+    layers = tuple((blob.media_type, blob.digest) for blob in paper.blobs[1:])
+    return paper.subject is not None, paper.artifact_type, layers
 
 
 def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:

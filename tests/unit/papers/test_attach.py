@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from builders import artifact, describe
 from paperkit import (
     CREATED,
     CYCLONEDX,
@@ -24,9 +25,10 @@ from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.memory import MemoryStore
-from retinue.papers.attach import attach_bundle, attach_bundles, attach_sbom, attach_statement
+from retinue.papers.attach import attach_bundle, attach_bundles, attach_sbom, attach_statement, put
 from retinue.papers.facts import Verdict
 from retinue.papers.kinds import Kind
+from retinue.papers.ways.making import Made
 
 
 async def test_a_signature_that_is_attached_is_found() -> None:
@@ -135,6 +137,14 @@ async def test_an_sbom_is_attached_once_and_unsigned() -> None:
     assert (True, False, first.digest) == (first.new, again.new, again.digest)
     (fact,) = await facts(store)
     assert (fact.kind, fact.verdict) == (Kind.SBOM, Verdict.UNSIGNED)
+
+
+async def test_the_same_document_under_another_type_is_no_reason_not_to_attach_it() -> None:
+    store = await stored()
+    posing = artifact(IMAGE, kind="text/x", layers=[describe(SBOM, names.CYCLONEDX_JSON)])
+    await put(store, Made(posing, {digests.of(SBOM): SBOM}))
+    attached = await attach_sbom(store, IMAGE, SBOM, names.CYCLONEDX_JSON, created=CREATED)
+    assert attached.new
 
 
 async def test_an_unsigned_statement_is_attached_as_it_is() -> None:
