@@ -47,7 +47,8 @@ async def _serve(args: argparse.Namespace, handlers: Handlers) -> None:
             asyncio.create_task(_keep_certificates(gate)),
         ]
         server = await gate.start(host, port)
-        note(f"serving on https://{args.listen}")
+        where = ":".join(map(str, server.sockets[0].getsockname()[:2]))
+        note(f"serving on https://{where}")
         await _until(stop, keeping)
         server.close()
         for task in keeping:
