@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
-from keylesskit import NOW, START, URL, WHO, Local, dev, local, stack_folder
+from keylesskit import NOW, START, URL, WHO, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import KeylessAnchor
 from retinue.attest.certificate import load_certificate
 from retinue.attest.certificates import Identity, identity, match, verify_chain
@@ -22,7 +22,7 @@ from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.root import Period, TrustedRoot
 from retinue.devstack.encode import utf8
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 MINUTE = timedelta(minutes=1)
@@ -327,9 +327,8 @@ def test_every_changed_byte_is_refused_or_names_the_same(dev: Local) -> None:
     assert expected is not None
 
     found = [
-        outcome(raw[:at] + bytes((raw[at] ^ mask,)) + raw[at + 1 :], root)
+        outcome(raw[:at] + bytes((raw[at] ^ 1 << at % 8,)) + raw[at + 1 :], root)
         for at in range(len(raw))
-        for mask in (0x01, 0x80)
     ]
 
     assert all(each is None or each == expected for each in found)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
-from keylesskit import NOW, START, URL, Local, dev, local, stack_folder
+from keylesskit import NOW, START, URL, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import TimeAnchor
 from retinue.attest.der import Reader
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
@@ -23,7 +23,7 @@ from retinue.attest.root import Period, TrustedRoot
 from retinue.attest.timestamp import request, verify_timestamp
 from retinue.devstack import encode, stamps
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 SIGNATURE = b"the signature"
 SECOND = timedelta(seconds=1)
@@ -194,9 +194,8 @@ def test_every_changed_byte_is_refused_or_changes_nothing(dev: Local, start: int
         return verify_timestamp(changed, SIGNATURE, (trusted,), ())
 
     found = {
-        outcome(raw[:at] + bytes((raw[at] ^ mask,)) + raw[at + 1 :], check)
+        outcome(raw[:at] + bytes((raw[at] ^ 1 << at % 8,)) + raw[at + 1 :], check)
         for at in range(len(raw))
-        for mask in (0x01, 0x80)
     }
 
     assert found == {None, expected}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder
+from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder, stack_state
 from retinue.attest.certificates import identity, verify_chain
 from retinue.attest.checkpoint import check_signed, read_checkpoint
 from retinue.attest.formats import dsse
@@ -19,7 +19,7 @@ from retinue.devstack.errors import StateUnusable
 from retinue.devstack.stack import Answer, Asked
 from retinue.oci import names
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SPKI = PublicFormat.SubjectPublicKeyInfo

@@ -7,11 +7,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keylesskit import NOW, URL, WHO, Local, dev, stack_folder
+from keylesskit import NOW, URL, WHO, Local, dev, stack_folder, stack_state
 from retinue.devstack.errors import NotGiven
 from retinue.devstack.tokens import Issuer
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 SECOND = timedelta(seconds=1)
 
