@@ -267,3 +267,19 @@ def subject_of(client: Client, name: str) -> tuple[Manifest, str]:
     tag = cosign_tag(subject.digest, "sig")
     assert tag is not None
     return subject, tag
+
+
+@pytest.mark.parametrize("kind", ["att", "sbom"])
+def test_a_replaced_attestation_or_sbom_is_no_paper_any_more(
+    client: Client, name: str, kind: str
+) -> None:
+    """`attest --replace` means it: only of signatures nobody takes one back by overwriting it."""
+    subject, _ = subject_of(client, name)
+    tag = cosign_tag(subject.digest, kind)
+    assert tag is not None
+    sign(client, name, tag, "first")
+    second = sign(client, name, tag, "second")
+
+    listed = client.referrers(name, subject.digest, "?attached=tag")
+
+    assert [each["digest"] for each in listed] == [second]
