@@ -188,6 +188,8 @@ def test_eight_signers_at_once_lose_no_signature(
         ]
     }
     assert len(layers) == 8
+    for number in (0, 3, 7):
+        retinue("verify", "--key", "p256.pub", "-a", f"number={number}", image.tagged)
 
 
 @pytest.mark.parametrize("version", [2, 3])
