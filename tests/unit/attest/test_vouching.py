@@ -27,13 +27,13 @@ from retinue.attest.anchors import (
 )
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
-from retinue.attest.keyless import from_version_1
 from retinue.attest.keys.public import wrap
 from retinue.attest.proof import Clock, Format, Proof, TrustedTime
 from retinue.attest.root import TrustedRoot
 from retinue.attest.sign import sign_envelope, sign_simple, signature_statement
 from retinue.attest.timestamp import request
 from retinue.attest.verify import verify_bundle, verify_envelope, verify_simple
+from retinue.attest.witnessing import from_version_1
 from retinue.oci import names
 from signing import MANIFEST, anchored, bundle, edited, message_bundle, target
 from trust_vectors import private, public

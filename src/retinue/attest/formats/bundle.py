@@ -173,11 +173,13 @@ def _timestamps(material: Mapping[str, Any]) -> Iterator[bytes]:
         yield _octets(item, "signedTimestamp", MAX_TIMESTAMP)
 
 
-def write_bundle(payload_type: str, payload: bytes, signature: bytes, hint: str) -> bytes:
-    """A bundle 0.3 with an envelope that a key signed, without a log, as cosign 3 writes it."""
+def write_bundle(
+    payload_type: str, payload: bytes, signature: bytes, material: Mapping[str, Any]
+) -> bytes:
+    """A bundle 0.3 with an envelope, as cosign 3 writes it. `material` is its verificationMaterial."""
     document = {
         "mediaType": names.BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": hint}},
+        "verificationMaterial": material,
         "dsseEnvelope": dsse.to_json(payload_type, None, signature),
     }
     return dsse.filled(document, payload)
