@@ -39,10 +39,13 @@ class Voucher:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What logs and clocks under some roots said. `problems`: what was of none of them."""
+    """What logs and clocks under some roots said."""
 
     times: tuple[TrustedTime, ...]
     logged: bool
+
+
+_NOTHING = _Seen((), logged=False)
 
 
 def for_key(pinned: PinnedKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
@@ -60,6 +63,8 @@ def _seen(
     trust: Trust,
     roots: Sequence["TrustedRoot"],
 ) -> _Seen:
+    if not evidence.entries and not evidence.timestamps:
+        return _NOTHING
     stamps = tuple(_stamps(evidence, hashes, trust, roots))
     times = list(stamps)
     logged = False
