@@ -70,6 +70,9 @@ VERBS = {
 }
 
 HIDDEN = {
+    "generate-key-pair": Verb("trust", "key.generate", "make a new key pair"),
+    "import-key-pair": Verb("trust", "key.take", "encrypt a private key made elsewhere"),
+    "public-key": Verb("trust", "key.public", "print the public key of a key"),
     "clean": Verb("images", "cosign.clean", "delete an image's papers of a type"),
     "load": Verb("images", "cosign.load", "copy an image with its papers from a folder"),
     "save": Verb("images", "cosign.save", "copy an image with its papers into a folder"),
