@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from retinue.attest.logentry import body_kind
 from retinue.attest.merkle import leaf_hash
 from retinue.attest.tlog import promise_payload
 from retinue.devstack.errors import NotGiven
@@ -128,7 +129,7 @@ class Log2:
         return {
             "logIndex": str(entry.index),
             "logId": {"keyId": b64encode(self.log_id).decode()},
-            "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
+            "kindVersion": {"kind": body_kind(entry.body)[0], "version": "0.0.2"},
             "inclusionProof": {
                 "logIndex": str(entry.index),
                 "rootHash": b64encode(tree.root()).decode(),
