@@ -61,6 +61,10 @@ class Log1:
             raise NotGiven(400, f"{name[:100]!r} is not the name of an entry") from None
         return self._found(entry, name)
 
+    def known(self, proposed: Json) -> Json:
+        """The entry that this would be, if it is there. Raises NotGiven."""
+        return self._found(self.ledger.find(leaf_hash(entry_1(proposed))), "like this")
+
     def at(self, index: str) -> Json:
         entry = self.ledger.at(int(index)) if index.isdecimal() and len(index) < 19 else None
         return self._found(entry, index)

@@ -168,6 +168,7 @@ class Stack:
         names, indexes = wanted.get("entryUUIDs") or [], wanted.get("logIndexes") or []
         log = self.logs[0]
         found = [*(log.get(str(n)) for n in names), *(log.at(str(i)) for i in indexes)]
+        found += [log.known(proposed) for proposed in wanted.get("entries") or []]
         return Answer(200, json.dumps(found).encode())
 
     def head(self, _: Asked) -> Answer:
