@@ -104,7 +104,7 @@ async def append_envelope(
     as `append_signature`.
     """
     predicate_type = _predicate_type(subject, envelope)
-    layer = cosign.attestation_layer(envelope, predicate_type, annotations or {})
+    layer = cosign.attestation_layer(envelope, predicate_type, annotations)
     wish = _Wish(subject, Form.ENVELOPE, layer, envelope, signer, replace=replace)
     wish.check()
     return await _append(store, _tag(subject, "att"), wish, pause)

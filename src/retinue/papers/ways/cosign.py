@@ -34,13 +34,13 @@ def signature_layer(payload: bytes, annotations: Mapping[str, str]) -> Layer:
 
 
 def attestation_layer(
-    envelope: bytes, predicate_type: str, annotations: Mapping[str, str]
+    envelope: bytes, predicate_type: str, annotations: Mapping[str, str] | None = None
 ) -> Layer:
     """An envelope. Its annotation for a signature is there, and empty."""
     said = {
         names.ANNOTATION_SIGNATURE: "",
         names.ANNOTATION_PREDICATE_TYPE: predicate_type,
-        **annotations,
+        **(annotations or {}),
     }
     return describe(envelope, names.DSSE_ENVELOPE, annotations=said)
 
