@@ -2,7 +2,7 @@
 
 from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
-from retinue.registry.http.exchange import Part, Request, Response
+from retinue.registry.http.exchange import Again, Part, Request, Response
 from retinue.registry.storage.blobstore import LocalFile, Redirect
 from retinue.wire.ranges import content_range, parse_range
 
@@ -13,14 +13,14 @@ def known_already(request: Request, etag: str) -> bool:
     return known is not None and (etag in known or known.strip() == "*")
 
 
-def inline(request: Request, entry: Entry) -> Response:
+def inline(request: Request, entry: Entry, again: Again) -> Response:
     """Bytes from memory: all of them, a range of them, or 304. Raises Unsatisfiable."""
     headers = request.headers
     if "if-none-match" in headers and known_already(request, entry.headers[2][1]):
         return Response(304, entry.headers[1:3])
     if "range" in headers and request.method == "GET":
         return _part_of_entry(request, entry)
-    return Response(200, entry.headers, entry.body)
+    return Response(200, entry.headers, entry.body, again=again)
 
 
 def _part_of_entry(request: Request, entry: Entry) -> Response:
