@@ -68,6 +68,11 @@ class Hot:
         self._page = Page(-1)
         self.generation = services.catalog.generation
 
+    @property
+    def used(self) -> int:
+        """Bytes."""
+        return self._page.used
+
     def answer(self, scope: Scope, wire: Wire) -> bool:
         """Whether this request was answered; if not, nothing has happened."""
         begun = perf_counter()
