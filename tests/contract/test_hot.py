@@ -38,6 +38,7 @@ PATHS = {
     "head by digest": ("HEAD", f"/v2/{NAME}/manifests/{IMAGE.digest}"),
     "blob": ("GET", f"/v2/{NAME}/blobs/{digests.of(BLOB)}"),
     "head of blob": ("HEAD", f"/v2/{NAME}/blobs/{digests.of(BLOB)}"),
+    "file": ("GET", f"/v2/{NAME}/blobs/{digests.of(LARGE)}"),
     "head of file": ("HEAD", f"/v2/{NAME}/blobs/{digests.of(LARGE)}"),
     "manifest as blob": ("GET", f"/v2/{NAME}/blobs/{IMAGE.digest}"),
     "tags": ("GET", f"/v2/{NAME}/tags/list"),
@@ -133,7 +134,7 @@ DOINGS: dict[str, tuple[Callable[[Rig], Awaitable[None]], Sequence[str]]] = {
     "a tag is moved": (retag, ["by tag"]),
     "an image is pushed": (push, ["tags", "page of tags"]),
     "a paper is attached": (attach, ["papers", "papers of a type"]),
-    "blobs are collected": (collect, ["blob", "head of blob", "head of file"]),
+    "blobs are collected": (collect, ["blob", "head of blob", "file", "head of file"]),
     "all is quarantined": (quarantine, ["by tag", "by digest", "blob", "head of file"]),
 }
 
@@ -302,3 +303,21 @@ async def test_memory_is_bounded(two: Two) -> None:
     for _ in range(2):
         await rig.call("GET", large)
     assert before == rig.hits
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut short"])
+async def test_rule_7_a_harmed_file_is_not_sent(two: Two, tmp_path: Path, harm: str) -> None:
+    rig = two.here
+    await fill(rig)
+    path = PATHS["file"][1]
+    assert [(await rig.call("GET", path)).status for _ in range(2)] == [200, 200]
+    assert rig.hits == 1
+    (found,) = await rig.rows("select location from object where location is not null")
+    stored = tmp_path / "store" / "blobs" / str(found[0])
+    if harm == "gone":
+        stored.unlink()
+    else:
+        stored.write_bytes(LARGE[:-1])
+    assert (await rig.call("GET", path)).status != 200
+    assert (await two.there.call("GET", path)).status == 404
+    assert rig.hits == 1

@@ -175,7 +175,7 @@ class Metrics:
         cells[at] += 1
         if sent:
             cells[bytes_sent] += sent
-        cells[base + bisect_left(SECONDS, seconds)] += 1
+        cells[base + (bisect_left(SECONDS, seconds) if seconds > SECONDS[0] else 0)] += 1
         cells[base + _SUM] += int(seconds * 1_000_000)
 
     def hit(self) -> None:

@@ -74,7 +74,8 @@ class Entry:
         self._number = count()
         self._always: Headers = _notice(config.notice)
         self._prefix = f"{mark}-"
-        self.hot = Hot(services, aside or services.metrics, self._arrived, self._always)
+        arrived = self._logged if config.access_log else self._named
+        self.hot = Hot(services, aside or services.metrics, arrived, self._always)
 
     async def __call__(self, scope: Scope, wire: Wire) -> None:
         begun = perf_counter()
@@ -118,10 +119,11 @@ class Entry:
             return f"{self._prefix}{next(self._number):x}"
         return request_id
 
-    def _arrived(self, scope: Scope, wire: Wire, fields: Fields, who: Principal) -> str:
-        """The id of a request that is answered from memory, which is logged where wanted."""
-        if not self._log_requests:
-            return self._request_id(fields)
+    def _named(self, _scope: Scope, _wire: Wire, fields: Fields, _who: Principal) -> str:
+        return self._request_id(fields)
+
+    def _logged(self, scope: Scope, wire: Wire, _fields: Fields, who: Principal) -> str:
+        """The id of a request that is answered from memory, which is logged."""
         request = self._request(scope, wire, scope.path)
         request.principal = who
         _access.info("", extra={"line": AccessLine(request, 200)})

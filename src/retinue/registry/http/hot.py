@@ -4,33 +4,40 @@ One holds for a generation of the catalog (catalog/generation.py): whatever any 
 ends them all. Whether the caller may have it is asked each time. Why: docs/adr/0008.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action
 from retinue.registry.content.services import Services
-from retinue.registry.http.exchange import Again, Fields, Headers, Request, Response, Scope, Wire
+from retinue.registry.http.exchange import Fields, Headers, Part, Request, Response, Scope, Wire
 from retinue.registry.http.routes import Route
 from retinue.registry.http.write import size_of
 from retinue.registry.metrics import Metrics, Places
+from retinue.registry.storage.blobstore import LocalFile
 
 OVERHEAD = 1024
 """What an answer costs besides its body: key, headers, links of the table."""
 
-Key = tuple[str, str, str]
+Key: TypeAlias = tuple[str, str, str]
 """Method, path, query."""
+Arrived: TypeAlias = Callable[[Scope, Wire, Fields, Principal], str]
+"""Tells the id of a request, and logs it where that is wanted."""
 
 
 class Answer(NamedTuple):
-    """`headers` are all but the request id; `body` None: of a HEAD."""
+    """`headers` are all but the request id; `body` None: of a HEAD. The rest is as in `Again`."""
 
     repository: str
     headers: Headers
-    body: bytes | None
-    again: Again
+    body: bytes | LocalFile | None
+    sent: int
     places: Places
+    until: int
+    pulled: tuple[int, bytes] | None
 
 
 @dataclass(slots=True)
@@ -42,24 +49,18 @@ class Page:
     used: int = 0
 
 
-class Caller(Protocol):
-    """What names a request in logs."""
-
-    def __call__(self, scope: Scope, wire: Wire, fields: Fields, who: Principal) -> str: ...
-
-
 class Hot:
     """Answers up to `limit` bytes. One thread calls `keep`, one (the same or another) `answer`.
 
-    `metrics` are those of the thread that calls `answer`. `arrived` tells a request's id, and
-    logs it where that is asked for. `always`: headers of every answer.
+    `metrics` are those of the thread that calls `answer`. `always`: headers of every answer.
     """
 
     def __init__(
-        self, services: Services, metrics: Metrics, arrived: Caller, always: Headers
+        self, services: Services, metrics: Metrics, arrived: Arrived, always: Headers
     ) -> None:
         self._limit = services.config.cache // 4
         self._gate = services.access
+        self._open = services.access.open
         self._pulls = services.pulls
         self._clock = services.clock
         self._metrics = metrics
@@ -78,27 +79,29 @@ class Hot:
         begun = perf_counter()
         page = self._page
         found = page.answers.get((scope.method, scope.path, scope.query_string))
-        if found is None:
+        if found is None or page.generation != self.generation():
             return False
+        repository, headers, body, sent, places, until, pulled = found
         fields = scope.headers
-        who = self._who(fields, found.repository)
+        who = ANONYMOUS if self._open else self._who(fields, repository)
         now = self._clock()
-        if who is None or now >= found.again.until or _special(fields):
+        if who is None or now >= until or _special(fields) or not _sound(body):
             return False
-        if page.generation != self.generation():
-            return False
-        self._send(found, self._arrived(scope, wire, fields, who), wire)
-        if found.again.pulled is not None:
-            self._pulls.record(*found.again.pulled, now)
-        sent = 0 if found.body is None else len(found.body)
-        self._metrics.count(found.places, perf_counter() - begun, sent)
+        headers = [*headers, ("x-request-id", self._arrived(scope, wire, fields, who))]
+        if body is None:
+            wire.response_empty(200, headers)
+        elif isinstance(body, LocalFile):
+            wire.response_file(200, headers, str(body.path))
+        else:
+            wire.response_bytes(200, headers, body)
+        if pulled is not None:
+            self._pulls.record(*pulled, now)
+        self._metrics.count(places, perf_counter() - begun, sent)
         self._metrics.hit()
         return True
 
     def _who(self, fields: Fields, repository: str) -> Principal | None:
         """Who asks, if that is known at once, and if he may."""
-        if self._gate.open:
-            return ANONYMOUS
         authorization = fields.get("authorization")
         if authorization is None and "authorization" in fields:
             return None
@@ -107,37 +110,46 @@ class Hot:
             return None
         return who
 
-    def _send(self, found: Answer, request_id: str, wire: Wire) -> None:
-        headers = [*found.headers, ("x-request-id", request_id)]
-        if found.body is None:
-            wire.response_empty(200, headers)
-        else:
-            wire.response_bytes(200, headers, found.body)
-
     def keep(
         self, generation: int | None, request: Request, route: Route, response: Response
     ) -> None:
         """Remember an answer that was made of what was read since it was this generation."""
         again, body = response.again, response.body
-        if again is None or response.status != 200 or _special(request.headers):
+        if again is None or response.status != 200 or isinstance(body, Part):
             return
-        if generation is None or generation != self.generation() or not isinstance(body, bytes):
+        if generation is None or generation != self.generation() or _special(request.headers):
             return
         head = request.method == "HEAD"
-        cost = OVERHEAD + (0 if head else len(body))
+        key = request.method, request.path, request.query
+        cost = OVERHEAD + len(key[1]) + len(key[2])
+        if isinstance(body, bytes) and not head:
+            cost += len(body)
         if cost > self._limit // 4:
             return
         if generation != self._page.generation or self._page.used + cost > self._limit:
             self._page = Page(generation)
+        elif key in self._page.answers:
+            return
         headers = [*response.headers, *self._always]
-        if head:
+        if head or isinstance(body, LocalFile):
             headers.append(("content-length", str(size_of(response))))
         places = self._metrics.places(route[0], request.method, 200)
-        key = request.method, request.path, request.query
-        self._page.answers[key] = Answer(route[1], headers, None if head else body, again, places)
+        sent = 0 if head else size_of(response)
+        kept = None if head else body
+        self._page.answers[key] = Answer(route[1], headers, kept, sent, places, *again)
         self._page.used += cost
 
 
 def _special(fields: Fields) -> bool:
     """Whether the answer depends on more than the path and the query."""
     return "range" in fields or "if-none-match" in fields
+
+
+def _sound(body: bytes | LocalFile | None) -> bool:
+    """Whether a file is still what it was: damage is for the handlers to notice."""
+    if not isinstance(body, LocalFile):
+        return True
+    try:
+        return os.lstat(body.path).st_size == body.size
+    except OSError:
+        return False  # the question was whether it is

@@ -2,7 +2,7 @@
 
 from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
-from retinue.registry.http.exchange import Again, Part, Request, Response
+from retinue.registry.http.exchange import UNCHANGED, Again, Part, Request, Response
 from retinue.registry.storage.blobstore import LocalFile, Redirect
 from retinue.wire.ranges import content_range, parse_range
 
@@ -52,6 +52,6 @@ def large(request: Request, blob: pull.Large) -> Response:
     assert isinstance(blob.at, LocalFile)
     span = _span(request, blob.size, etag)
     if span is None:
-        return Response(200, headers, blob.at)
+        return Response(200, headers, blob.at, again=UNCHANGED)
     described = ("content-range", content_range(*span, blob.size))
     return Response(206, [*headers, described], Part(blob.at, *span))
