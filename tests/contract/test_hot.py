@@ -19,6 +19,7 @@ from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Rules, parse_rule
 from retinue.registry.catalog.opening import open_catalog
 from retinue.registry.config import Config
+from retinue.registry.content import pull
 from retinue.registry.gc.execute import Settings, collect_once
 from retinue.registry.gc.plan import Terms
 from retinue.registry.http.entry import Entry
@@ -29,6 +30,7 @@ from rig import HOUR, NAME, Answer, Rig, quarantine
 
 BLOB = b"a blob of its own"
 LARGE = bytes(100_000)
+HUGE = bytes(pull.IN_MEMORY + 1)
 IMAGE = image()
 PAPER = artifact(IMAGE)
 PATHS = {
@@ -38,7 +40,7 @@ PATHS = {
     "head by digest": ("HEAD", f"/v2/{NAME}/manifests/{IMAGE.digest}"),
     "blob": ("GET", f"/v2/{NAME}/blobs/{digests.of(BLOB)}"),
     "head of blob": ("HEAD", f"/v2/{NAME}/blobs/{digests.of(BLOB)}"),
-    "file": ("GET", f"/v2/{NAME}/blobs/{digests.of(LARGE)}"),
+    "file": ("GET", f"/v2/{NAME}/blobs/{digests.of(HUGE)}"),
     "head of file": ("HEAD", f"/v2/{NAME}/blobs/{digests.of(LARGE)}"),
     "manifest as blob": ("GET", f"/v2/{NAME}/blobs/{IMAGE.digest}"),
     "tags": ("GET", f"/v2/{NAME}/tags/list"),
@@ -52,6 +54,7 @@ async def fill(rig: Rig) -> None:
     await rig.basics()
     await rig.blob(BLOB)
     await rig.blob(LARGE)
+    await rig.blob(HUGE)
     await rig.push(IMAGE, "v1")
     await rig.push(image(annotations={"n": "2"}), "v2")
     await rig.push(PAPER)
@@ -305,6 +308,22 @@ async def test_memory_is_bounded(two: Two) -> None:
     assert before == rig.hits
 
 
+async def test_rule_7_a_smaller_file_is_verified_and_kept_when_it_is_asked_for_again(
+    two: Two, tmp_path: Path
+) -> None:
+    rig = two.here
+    await fill(rig)
+    path = f"/v2/{NAME}/blobs/{digests.of(LARGE)}"
+    misses = rig.entry._services.cache.misses
+    for expected in ((0, 0), (0, 1), (1, 1), (2, 1)):
+        assert (await rig.call("GET", path)).body == LARGE
+        assert (rig.hits, rig.entry._services.cache.misses - misses) == expected
+    (found,) = await two.there.rows("select location from object where size = :size", len(LARGE))
+    (tmp_path / "store" / "blobs" / str(found[0])).write_bytes(b"x" * len(LARGE))
+    answers = [await two.there.call("GET", path) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 404, 404]
+
+
 @pytest.mark.parametrize("harm", ["gone", "cut short"])
 async def test_rule_7_a_harmed_file_is_not_sent(two: Two, tmp_path: Path, harm: str) -> None:
     rig = two.here
@@ -312,12 +331,12 @@ async def test_rule_7_a_harmed_file_is_not_sent(two: Two, tmp_path: Path, harm: 
     path = PATHS["file"][1]
     assert [(await rig.call("GET", path)).status for _ in range(2)] == [200, 200]
     assert rig.hits == 1
-    (found,) = await rig.rows("select location from object where location is not null")
+    (found,) = await rig.rows("select location from object where size = :size", len(HUGE))
     stored = tmp_path / "store" / "blobs" / str(found[0])
     if harm == "gone":
         stored.unlink()
     else:
-        stored.write_bytes(LARGE[:-1])
+        stored.write_bytes(HUGE[:-1])
     assert (await rig.call("GET", path)).status != 200
     assert (await two.there.call("GET", path)).status == 404
     assert rig.hits == 1

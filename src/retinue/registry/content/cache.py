@@ -18,6 +18,10 @@ class Entry:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+MAX_ASKED = 4096
+"""Keys that were asked for once, and are remembered."""
+
+
 class ByteCache:
     """Least recently used entries up to `limit` bytes. One event loop uses it."""
 
@@ -27,6 +31,19 @@ class ByteCache:
         self.hits = 0
         self.misses = 0
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._asked: dict[Hashable, None] = {}
+
+    def often(self, key: Hashable, size: int) -> bool:
+        """Whether `size` bytes that may as well come from elsewhere are worth to be kept here:
+        somebody asks for them again."""
+        if size + OVERHEAD > self.limit // 4:
+            return False
+        if key in self._asked:
+            return True
+        self._asked[key] = None
+        if len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
+        return False
 
     def get(self, key: Hashable) -> Entry | None:
         found = self._entries.get(key)

@@ -52,6 +52,7 @@ def large(request: Request, blob: pull.Large) -> Response:
     assert isinstance(blob.at, LocalFile)
     span = _span(request, blob.size, etag)
     if span is None:
-        return Response(200, headers, blob.at, again=UNCHANGED)
+        again = UNCHANGED if blob.size > pull.IN_MEMORY else None
+        return Response(200, headers, blob.at, again=again)
     described = ("content-range", content_range(*span, blob.size))
     return Response(206, [*headers, described], Part(blob.at, *span))
