@@ -1,4 +1,7 @@
-"""Verified bytes, in memory, by what identifies them. Never presence, never permission."""
+"""Verified bytes, in memory, by what identifies them. Never presence, never permission.
+
+Presence is known for as long as nobody commits: `http/hot.py`.
+"""
 
 from collections import OrderedDict
 from collections.abc import Hashable
