@@ -5,7 +5,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
