@@ -45,6 +45,8 @@ PATHS = {
     "manifest as blob": ("GET", f"/v2/{NAME}/blobs/{IMAGE.digest}"),
     "tags": ("GET", f"/v2/{NAME}/tags/list"),
     "page of tags": ("GET", f"/v2/{NAME}/tags/list?n=9&last=a"),
+    "head of tags": ("HEAD", f"/v2/{NAME}/tags/list"),
+    "head of papers": ("HEAD", f"/v2/{NAME}/referrers/{IMAGE.digest}"),
     "papers": ("GET", f"/v2/{NAME}/referrers/{IMAGE.digest}"),
     "papers of a type": ("GET", f"/v2/{NAME}/referrers/{IMAGE.digest}?artifactType=a/b"),
 }
