@@ -1,15 +1,18 @@
 """Answers from memory over real connections, with several processes."""
 
 import http.client
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from builders import blobs_of, image
 from retinue.oci import digest as digests
+from retinue.registry.http.cores import _kept_to
 from serving import Serving, until
 
 Start = Callable[..., Serving]
@@ -135,3 +138,34 @@ def test_connections_that_ask_for_nothing_are_closed_when_the_server_is_told_to_
         busy.sendall(body[1000:])
         assert busy.recv(65536).startswith(b"HTTP/1.1 201 ")
     assert registry.wait() == 0
+
+
+def workers(registry: Serving) -> set[int]:
+    assert registry.process is not None
+    pid = registry.process.pid
+    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+def test_a_worker_for_each_core_keeps_to_it_and_so_does_its_successor(start: Start) -> None:
+    cores = os.sched_getaffinity(0)
+    registry = start(workers=str(len(cores)))
+
+    def each_has_its_own() -> bool:
+        found = [_kept_to(worker) for worker in workers(registry)]
+        return sorted(map(sorted, found)) == [[core] for core in sorted(cores)]
+
+    until(each_has_its_own)
+    first, *_ = before = workers(registry)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: bool(workers(registry) - before))
+    until(each_has_its_own)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+@pytest.mark.parametrize(("count", "pin"), [(1, "true"), (2, "false")])
+def test_otherwise_workers_go_where_the_system_puts_them(
+    start: Start, count: int, pin: str
+) -> None:
+    registry = start(workers=str(count), pin=pin)
+    assert [_kept_to(worker) for worker in workers(registry)] == [set()] * count

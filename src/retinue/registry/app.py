@@ -29,7 +29,7 @@ from retinue.registry.catalog.opening import migrate_now, open_catalog
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import listening, logs, operations, traces
+from retinue.registry.http import cores, listening, logs, operations, traces
 from retinue.registry.http.early import Early, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
@@ -65,6 +65,10 @@ class Application:
         except RetinueError as problem:
             _log.critical("this process cannot start: %s", problem)
             sys.exit(1)
+        if self._config.pin and processes(self._config) >= len(os.sched_getaffinity(0)):
+            with self._turn:
+                before = cores.keep_to_one()
+            loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
         gc.freeze()  # what is loaded by now stays: collections need not walk it
