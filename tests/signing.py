@@ -5,6 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from nacl import bindings
+
 from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
 from retinue.attest.sign import sign_statement, signature_statement
 from retinue.attest.target import Target
@@ -53,3 +57,12 @@ def message_bundle(signature: bytes, material: Mapping[str, Any] | None = None) 
         },
     }
     return json.dumps(document).encode()
+
+
+def ph_signature(key: ed25519.Ed25519PrivateKey, message: bytes) -> bytes:
+    """Ed25519ph (RFC 8032), as cosign 3 signs."""
+    seed = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    _, secret = bindings.crypto_sign_seed_keypair(seed)
+    state = bindings.crypto_sign_ed25519ph_state()
+    bindings.crypto_sign_ed25519ph_update(state, message)
+    return bindings.crypto_sign_ed25519ph_final_create(state, secret)

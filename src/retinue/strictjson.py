@@ -9,7 +9,7 @@ double, and nesting beyond a depth.
 import json
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from itertools import accumulate
 from typing import Any
 
@@ -46,11 +46,12 @@ class InvalidJson(RetinueError):
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES) -> Any:
     """Parse one JSON value; raises InvalidJson. Large input (over 100 KB) belongs off the loop."""
     text = _text(data, max_depth, max_bytes)
-    keys: set[str] = set()
-    value = _parse(text, _collect(keys))
-    if len({*map(str.casefold, keys)}) != len(keys):  # rare: look where, object by object
-        _parse(text, _refuse_variants)
-    return value
+    try:
+        return _STRICT.decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidJson(error.msg, offset=error.pos) from None
+    except ValueError:  # CPython's limit on the digits of an integer
+        raise InvalidJson("an integer has too many digits") from None
 
 
 def _text(data: bytes, max_depth: int, max_bytes: int) -> str:
@@ -128,29 +129,6 @@ def _next(text: str, place: int) -> tuple[bool, int]:
     return found[1] == ",", found.end()
 
 
-def _parse(text: str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:
-    decoder = json.JSONDecoder(
-        object_pairs_hook=hook, parse_constant=_constant, parse_float=_float, strict=True
-    )
-    try:
-        return decoder.decode(text)
-    except json.JSONDecodeError as error:
-        raise InvalidJson(error.msg, offset=error.pos) from None
-    except ValueError:  # CPython's limit on the digits of an integer
-        raise InvalidJson("an integer has too many digits") from None
-
-
-def _collect(keys: set[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            _refuse_variants(pairs)
-        keys.update(result)
-        return result
-
-    return collect
-
-
 def fold(key: str) -> str:
     """What Go's encoding/json compares field names by: simple case folding, rune by rune."""
     return key.lower() if key.isascii() else "".join(map(_fold_rune, key))
@@ -207,7 +185,7 @@ def _float(literal: str) -> float:
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
-    if len({*map(str.casefold, result)}) != len(pairs):
+    if len(pairs) > 1 and len({*map(str.casefold, result)}) != len(pairs):
         _refuse_variants(pairs)
     return result
 

@@ -2,6 +2,7 @@
 and with our verifier, which has nothing but the trusted root."""
 
 import json
+import sys
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from retinue.oci.digest import parse
 __all__ = ["image"]
 
 WHO = "dev@example.test"
-PREDICATE = {"components": []}
+PREDICATE: Mapping[str, Any] = {"components": []}
 
 
 @pytest.fixture
@@ -51,7 +52,9 @@ def manifest(tools: Tools, name: str) -> Mapping[str, Any]:
 
 
 def blob(tools: Tools, repository: str, digest: str) -> bytes:
-    return tools.run("oras", "blob", "fetch", "--plain-http", "-o", "-", f"{repository}@{digest}").encode()
+    return tools.run(
+        "oras", "blob", "fetch", "--plain-http", "-o", "-", f"{repository}@{digest}"
+    ).encode()
 
 
 def target(tools: Tools, subject: str) -> Target:
@@ -73,7 +76,7 @@ def identity(stack: Server) -> tuple[str, ...]:
     return ("--certificate-identity", WHO, "--certificate-oidc-issuer", stack.url)
 
 
-def root_file(stack: Server) -> tuple[str, ...]:
+def root_file(stack: Server) -> tuple[str, str]:
     return ("--trusted-root", str(folder(stack) / "trusted_root.json"))
 
 
@@ -134,6 +137,43 @@ def test_cosign_3_refuses_another_identity(tools: Tools, stack: Server, image: s
         "cosign3", "verify", "--allow-insecure-registry", *root_file(stack),
         "--certificate-identity", "eve@example.test", "--certificate-oidc-issuer", stack.url,
         "--use-signed-timestamps", subject, fails=True,
+    )  # fmt: skip
+
+
+def retinue(tools: Tools, *words: str | Path) -> str:
+    return tools.run(sys.executable, "-m", "retinue", *words)
+
+
+@pytest.mark.parametrize("config", ["signing_config.v0.2.json", "signing_config.rekor-v1.json"])
+def test_retinue_signs_and_cosign_3_verifies(
+    tools: Tools, stack: Server, image: str, config: str
+) -> None:
+    subject = by_digest(tools, image)
+    (tools.home / "token").write_text(token(stack, WHO))
+    (tools.home / "sbom.json").write_text(json.dumps(PREDICATE))
+    words: tuple[str | Path, ...] = ("--yes", "--identity-token", "token", "--signing-config",
+             folder(stack) / config, *root_file(stack))  # fmt: skip
+
+    retinue(tools, "sign", *words, subject)
+    retinue(tools, "attest", *words, "--type", "cyclonedx", "--predicate", "sbom.json", subject)
+
+    given = ("--allow-insecure-registry", *root_file(stack), *identity(stack),
+             "--use-signed-timestamps")  # fmt: skip
+    tools.run("cosign3", "verify", *given, subject)
+    tools.run("cosign3", "verify-attestation", *given, "--type", "cyclonedx", subject)
+    retinue(tools, "verify", *root_file(stack), *identity(stack), subject)
+
+
+def test_retinue_verifies_what_cosign_3_signed_and_nobody_else(
+    tools: Tools, stack: Server, image: str
+) -> None:
+    subject = by_digest(tools, image)
+    tools.run("cosign3", "sign", *signing(stack, "signing_config.v0.2.json"), subject)
+
+    retinue(tools, "verify", *root_file(stack), *identity(stack), "--require-tlog", subject)
+    tools.run(
+        sys.executable, "-m", "retinue", "verify", *root_file(stack), "--certificate-identity",
+        "eve@example.test", "--certificate-oidc-issuer", stack.url, subject, fails=True,
     )  # fmt: skip
 
 
@@ -199,9 +239,7 @@ def test_cosign_2_attests_and_both_verify(
     )  # fmt: skip
     (layer,) = manifest(tools, f"{repository}:{digest.replace(':', '-')}.att")["layers"]
     envelope = blob(tools, repository, layer["digest"])
-    proofs = verify_envelope(
-        envelope, target(tools, subject), trust(stack), layer["annotations"]
-    )
+    proofs = verify_envelope(envelope, target(tools, subject), trust(stack), layer["annotations"])
 
     assert [proof.logged for proof in proofs] == [True]
     assert kind in body_kinds(layer["annotations"])

@@ -2,18 +2,34 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from devstacks import root_of, running
 from interop.conftest import Tools
 from retinue.attest.anchors import Trust, X509Anchor
 from retinue.attest.errors import Refused
 from retinue.attest.keys.pem import load_private
-from retinue.attest.notation import sign_notation, thumbprints, verify_notation
+from retinue.attest.notation import (
+    countersigned,
+    sign_notation,
+    signature_of,
+    thumbprints,
+    verify_notation,
+)
+from retinue.attest.proof import Clock
 from retinue.attest.target import Target
+from retinue.attest.timestamp import request
+from retinue.devstack import stamps
+from retinue.devstack.server import Server
 from retinue.oci import digest as digests
 from retinue.oci import names
 
@@ -125,3 +141,79 @@ def test_notation_verifies_what_we_sign(notation: Tools, image: str, kind: str) 
     verify = ("notation", "verify", "--insecure-registry", image)
     assert "Successfully verified" in notation.run(*verify, "--user-metadata", "env=prod")
     notation.run(*verify, "--user-metadata", "env=test", fails=True)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Server]:
+    with running(tmp_path / "stack") as server:
+        yield server
+
+
+@pytest.fixture
+def stamping(stack: Server) -> Iterator[str]:
+    """The stack's timestamps with the status 200 that notation asks for; Sigstore's say 201."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = stamps.stamp(stack.state, query, datetime.now(UTC))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("form", TYPES)
+def test_a_time_that_notation_had_stamped_is_trusted(
+    notation: Tools, image: str, stack: Server, stamping: str, form: str
+) -> None:
+    root = root_of(stack)
+    pem = root.timestamps[0].chain[-1].public_bytes(Encoding.PEM)
+    (notation.home / "tsa.pem").write_bytes(pem)
+    notation.run(
+        "notation", "sign", "--insecure-registry", "--force-referrers-tag=false",
+        "--signature-format", form, "--key", "P-256",
+        "--timestamp-url", stamping, "--timestamp-root-cert", "tsa.pem",
+        image,
+    )  # fmt: skip
+
+    [raw] = envelopes(notation, image)
+
+    trusting = replace(trust(), roots=(root,))
+    [time] = verify_notation(raw, TYPES[form], target(notation, image), trusting).times
+    assert time.clock is Clock.RFC3161
+    assert verify_notation(raw, TYPES[form], target(notation, image), trust()).times == ()
+
+
+def test_notation_trusts_a_time_that_we_had_stamped(
+    notation: Tools, image: str, stack: Server
+) -> None:
+    store = notation.home / "notation/truststore/x509/tsa/stack"
+    store.mkdir(parents=True)
+    pem = root_of(stack).timestamps[0].chain[-1].public_bytes(Encoding.PEM)
+    (store / "root.pem").write_bytes(pem)
+    policy = notation.home / "notation/trustpolicy.json"
+    document = json.loads(policy.read_text())
+    document["trustPolicies"][0]["trustStores"].append("tsa:stack")
+    document["trustPolicies"][0]["signatureVerification"]["verifyTimestamp"] = "always"
+    policy.write_text(json.dumps(document))
+    signer = load_private((VECTORS / "P-256.key").read_bytes(), None, "P-256")
+    chain = (VECTORS / "P-256.chain.pem").read_bytes()
+    plain = sign_notation(target(notation, image), signer, chain, now=datetime.now(UTC))
+    stamp = stamps.stamp(stack.state, request(signature_of(plain)), datetime.now(UTC))
+
+    attach(notation, image, countersigned(plain, stamp))
+
+    verify = ("notation", "verify", "--insecure-registry", image)
+    assert "Successfully verified" in notation.run(*verify)

@@ -1,5 +1,7 @@
 """Certificates from bytes. `cryptography` reads most of one only when it is asked for: here it is."""
 
+import warnings
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from retinue.attest.der import INTEGER, SEQUENCE, Reader
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 1024
 _VERSION = 0xA0
+_LOCK = Lock()  # filters of warnings are the process's
 _LAZY = (
     "subject",
     "issuer",
@@ -32,9 +35,11 @@ def load_certificate(der: bytes, part: str) -> "Certificate":
         raise Malformed(part, f"{len(der)} bytes are more than the {MAX_BYTES} allowed")
     _check_serial(der, part)
     try:
-        found = load_der_x509_certificate(der)
-        for lazily in _LAZY:
-            getattr(found, lazily)
+        with _LOCK, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that break rules of X.520; they are kept
+            found = load_der_x509_certificate(der)
+            for lazily in _LAZY:
+                getattr(found, lazily)
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as error:
         raise Malformed(part, f"cannot be read: {error!s:.160}") from None
     return found

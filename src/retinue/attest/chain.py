@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
 from retinue.attest.errors import Malformed, NoAnchor, Refused
@@ -35,6 +36,8 @@ _UNDERSTOOD = frozenset(
 )
 _ANY = x509.ObjectIdentifier("2.5.29.37.0")
 _WEAK = frozenset({"md5", "sha1"})
+_MIN_RSA = 2048
+_MIN_CURVE = 256
 _MOST = 10
 
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
@@ -56,13 +59,16 @@ def check_readable(certificate: x509.Certificate, part: str) -> None:
 
 
 def extensions(certificate: x509.Certificate, part: str) -> x509.Extensions:
-    """The extensions; raises Malformed, or Refused where one is critical and unknown."""
+    """The extensions; raises Malformed, or Refused where one is critical and unknown, or constrains
+    names, critically or not.
+    """
     check_readable(certificate, part)
     found = certificate.extensions
     for extension in found:
-        if extension.critical and extension.oid not in _UNDERSTOOD:
+        unknown = extension.critical and extension.oid not in _UNDERSTOOD
+        if unknown or extension.oid == ExtensionOID.NAME_CONSTRAINTS:
             name = extension.oid.dotted_string
-            raise Refused(part, f"says critically what is not understood here ({name})")
+            raise Refused(part, f"says what is not understood here, and would restrict it ({name})")
     return found
 
 
@@ -114,9 +120,12 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         return False
     try:
         certificate.verify_directly_issued_by(issuer)
+        key = issuer.public_key()
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
-    return True
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= _MIN_RSA
+    return not isinstance(key, ec.EllipticCurvePublicKey) or key.key_size >= _MIN_CURVE
 
 
 def check_validity(certificate: x509.Certificate, at: datetime, part: str) -> None:

@@ -225,15 +225,20 @@ def _info(raw: bytes) -> tuple[datetime, str, bytes]:
 
 
 def find_signer(token: Token, candidates: Sequence[x509.Certificate]) -> x509.Certificate | None:
-    """The certificate that the token's signer names, by issuer and serial or by key identifier,
-    and by its hash."""
-    return next((c for c in candidates if _names(token, c)), None)
-
-
-def _names(token: Token, certificate: x509.Certificate) -> bool:
+    """The certificate that signed, which a token names twice: by issuer and serial number or by key
+    identifier, and, under the signature, by its hash. Raises Refused where these are two.
+    """
     algorithm, expected = token.identifies
-    if certificate.fingerprint(_KINDS[algorithm]) != expected:
-        return False
+    for certificate in candidates:
+        by_hash = certificate.fingerprint(_KINDS[algorithm]) == expected
+        if by_hash != _named(token, certificate):
+            raise Refused(PART, "names two certificates as its signer's")
+        if by_hash:
+            return certificate
+    return None
+
+
+def _named(token: Token, certificate: x509.Certificate) -> bool:
     if token.signer.tag == 0x80:
         found = extensions(certificate, PART)
         keys = (e.value for e in found if isinstance(e.value, x509.SubjectKeyIdentifier))

@@ -5,14 +5,16 @@ Requirements". Of the extensions only basic constraints and key usages count, as
 in time is told, not judged: whose clock counts is for policy to say.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
@@ -22,6 +24,8 @@ from retinue.attest.errors import Malformed, Refused
 T = TypeVar("T", bound=x509.ExtensionType)
 
 MAX_CERTIFICATE = 64 * 1024
+MIN_RSA_BITS = 2048
+MIN_EC_BITS = 256
 SHORT_NAMES = {
     "C": NameOID.COUNTRY_NAME,
     "ST": NameOID.STATE_OR_PROVINCE_NAME,
@@ -73,11 +77,16 @@ class Chain:
         return self.certificates[0]
 
 
-def read_chain(ders: Iterable[bytes]) -> Chain:
-    """Certificates, leaf first; raises Malformed for what is none, Refused for a broken rule."""
+@lru_cache(maxsize=128)
+def read_chain(ders: tuple[bytes, ...]) -> Chain:
+    """Certificates, leaf first; raises Malformed for what is none, Refused for a broken rule.
+
+    Kept, since one signer's chain comes with each of his signatures and costs most of checking one.
+    """
     certificates = tuple(map(_certificate, ders))
     leaf = certificates[0]
     for certificate in certificates:
+        _check_key(certificate)
         if not isinstance(certificate.signature_hash_algorithm, _HASHES):
             raise Refused(_name(certificate), "its signature uses no hash that is allowed (SHA-2)")
     for depth, certificate in enumerate(certificates[1:]):
@@ -106,11 +115,19 @@ def _certificate(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _public_key(leaf: x509.Certificate) -> PublicKeyTypes:
+def _public_key(certificate: x509.Certificate) -> PublicKeyTypes:
     try:
-        return leaf.public_key()
+        return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Malformed("certificate", f"its key: {str(error)[:200]}") from None
+
+
+def _check_key(certificate: x509.Certificate) -> None:
+    key = _public_key(certificate)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        raise Refused(_name(certificate), f"its RSA key has {key.key_size} bits")
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:
+        raise Refused(_name(certificate), f"its key is on the curve {key.curve.name}")
 
 
 def _extension(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T] | None:

@@ -28,18 +28,28 @@ def hint(key: PublicKey) -> str:
 
 def by_key(evidence: Evidence, trust: Trust) -> PinnedKey:
     """The pinned key that made the signature; raises NoAnchor, or Refused where the hint says that
-    a pinned key should have.
+    a pinned key should have, or one of them cannot check it.
     """
     keys = _pinned(trust)
     named = [pinned for pinned in keys if evidence.hint and hint(pinned.key) == evidence.hint]
-    others = [pinned for pinned in keys if pinned not in named]
-    for pinned in (*named, *others):
-        if pinned.key.verify(evidence.signature, evidence.message):
-            return pinned
-    if named:
+    problem: NoAnchor | Refused = NoAnchor(
+        "signature", f"was made by none of the {len(keys)} keys that are trusted"
+    )
+    for pinned in (*named, *(pinned for pinned in keys if pinned not in named)):
+        try:
+            if pinned.key.verify(evidence.signature, evidence.message):
+                return pinned
+        except Refused as error:  # too much for this kind of key; another one may have signed
+            problem = error
+    if named and isinstance(problem, NoAnchor):
         key = named[0].key.fingerprint
         raise Refused("signature", f"does not verify with the key that it names, {key}")
-    raise NoAnchor("signature", f"was made by none of the {len(keys)} keys that are trusted")
+    raise problem
+
+
+def pinned_as(key: PublicKey, trust: Trust) -> PinnedKey | None:
+    """The same key as it is pinned; None: it is not."""
+    return next((pinned for pinned in _pinned(trust) if pinned.key.spki == key.spki), None)
 
 
 def _pinned(trust: Trust) -> Sequence[PinnedKey]:

@@ -81,18 +81,20 @@ def verify_entry(
     clocks told: an entry that has none of its own (Rekor v2) must be of a log trusted at one of
     them. Raises Malformed, Refused; NoAnchor where no log of `roots` has its id.
     """
+    logs = [log for root in roots for log in root.logs if log.log_id == entry.log_id]
+    if not logs:
+        raise NoAnchor(PART, "is of no log that is trusted")
     said = read_body(entry.body, entry.kind, entry.version)
     check_body(said, signature, key_or_cert, artifact_hashes)
     if entry.promise is None and entry.inclusion is None:
         raise Refused(PART, "has neither a signed timestamp nor an inclusion proof")
-    logs = [log for root in roots for log in root.logs if log.log_id == entry.log_id]
-    problem: NoAnchor | Refused = NoAnchor(PART, "is of no log that is trusted")
+    problems = []
     for log in dict.fromkeys(logs):
         try:
             return _verify(entry, log, times)
         except Refused as error:
-            problem = error
-    raise problem
+            problems.append(error)
+    raise problems[0]
 
 
 def _verify(entry: LogEntry, log: "Log", times: Sequence[TrustedTime]) -> LogProof:

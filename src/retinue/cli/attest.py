@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retinue.cli import options, signing
+from retinue.cli import hands, options, signing
 from retinue.cli.problems import BadUsage
 from retinue.cli.render import emit
 
 if TYPE_CHECKING:
-    from retinue.attest.keys.key import Signer
+    from retinue.cli.hands import Hand
     from retinue.cli.signing import Work
     from retinue.papers.attach import Attached
 
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     if args.unsigned and args.key:
         raise BadUsage("--unsigned and --key exclude each other", "choose one")
     predicate = _predicate(args)
-    signer = None if args.unsigned else signing.signer_of(args)
-    done = asyncio.run(signing.each(args, lambda work: _attest(args, predicate, signer, work)))
+    by = None if args.unsigned else hands.hand(args)
+    done = asyncio.run(signing.each(args, lambda work: _attest(args, predicate, by, work)))
     emit(
         {
             "attested": [signing.data(work, papers) for work, papers in done],
@@ -97,7 +97,7 @@ def _utf8(content: bytes) -> str:
 
 
 async def _attest(
-    args: argparse.Namespace, predicate: bytes, signer: "Signer | None", work: "Work"
+    args: argparse.Namespace, predicate: bytes, by: "Hand | None", work: "Work"
 ) -> "list[Attached]":
     from retinue.attest.attestation import Attestation
     from retinue.papers.kinds import predicate_type
@@ -106,13 +106,13 @@ async def _attest(
     statement = said.statement()
     if args.dry_run:
         return []
-    if signer is None:
+    if by is None:
         return [await _unsigned(work, statement)]
     papers: list[Attached] = []
     if args.format in {"bundle", "both"}:
-        papers.append(await _bundle(work, statement, signer))
+        papers.append(await _bundle(work, statement, by))
     if args.format in {"legacy", "both"}:
-        papers.append(await _legacy(args, work, statement, signer))
+        papers.append(await _legacy(args, work, statement, by))
     return papers
 
 
@@ -124,23 +124,20 @@ async def _unsigned(work: "Work", statement: bytes) -> "Attached":
     return await attach_statement(work.store, work.subject, statement, created=datetime.now(UTC))
 
 
-async def _bundle(work: "Work", statement: bytes, signer: "Signer") -> "Attached":
+async def _bundle(work: "Work", statement: bytes, by: "Hand") -> "Attached":
     from datetime import UTC, datetime
 
-    from retinue.attest.sign import sign_statement
     from retinue.papers.attach import attach_bundle
 
+    bundle = by.bundle(statement)
+    now = datetime.now(UTC)
     return await attach_bundle(
-        work.store,
-        work.subject,
-        sign_statement(statement, signer),
-        created=datetime.now(UTC),
-        signer=signing.trust_of(signer),
+        work.store, work.subject, bundle, created=now, signer=by.trust(bundle)
     )
 
 
 async def _legacy(
-    args: argparse.Namespace, work: "Work", statement: bytes, signer: "Signer"
+    args: argparse.Namespace, work: "Work", statement: bytes, by: "Hand"
 ) -> "Attached":
     from retinue.attest.sign import sign_envelope
     from retinue.papers.append import append_envelope
@@ -148,8 +145,8 @@ async def _legacy(
     return await append_envelope(
         work.store,
         work.subject,
-        sign_envelope(statement, signer),
+        sign_envelope(statement, by.signer),
         pause=signing.pause,
-        signer=signing.trust_of(signer),
+        signer=by.trust(b""),
         replace=args.replace,
     )

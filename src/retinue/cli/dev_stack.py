@@ -69,7 +69,11 @@ With cosign 3:
   cosign verify --trusted-root {root} --certificate-oidc-issuer {url} \\
     --certificate-identity dev@example.test IMAGE
 
-With retinue, as an anchor of a policy:
+With retinue:
+  retinue verify --trusted-root {root} --certificate-oidc-issuer {url} \\
+    --certificate-identity dev@example.test IMAGE
+
+or as an anchor of a policy:
   [anchors.dev]
   type = "keyless"
   root = "{root}"

@@ -12,7 +12,7 @@ MAX_PASSWORD = 64 * 1024
 """Bytes of a password from a file descriptor."""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--password-fd",
         metavar="N",

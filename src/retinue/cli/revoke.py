@@ -198,7 +198,7 @@ async def _paper(args: argparse.Namespace, signer: "Signer") -> tuple[dict[str, 
     from datetime import UTC, datetime
 
     from retinue.attest.sign import sign_statement
-    from retinue.cli import signing
+    from retinue.cli.hands import KeyHand
     from retinue.cli.reach import client, find_manifest, writable
     from retinue.oci.reference import parse_location
     from retinue.papers.attach import attach_bundle
@@ -209,7 +209,7 @@ async def _paper(args: argparse.Namespace, signer: "Signer") -> tuple[dict[str, 
         entry = await _entry(args, reached)
         subject = await find_manifest(store, location)
         bundle = sign_statement(revocation_statement(subject, entry), signer)
-        trust = signing.trust_of(signer)
+        trust = KeyHand(signer).trust()
         attached = await attach_bundle(
             store, subject, bundle, created=datetime.now(UTC), signer=trust
         )

@@ -12,12 +12,12 @@ nothing. Eight signers at once lose nothing.
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from retinue.cli import options, signing
+from retinue.cli import hands, options, signing
 from retinue.cli.problems import BadUsage
 from retinue.cli.render import emit
 
 if TYPE_CHECKING:
-    from retinue.attest.keys.key import Signer
+    from retinue.cli.hands import Hand
     from retinue.cli.signing import Work
     from retinue.papers.attach import Attached
 
@@ -43,11 +43,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
-    signer = signing.signer_of(args)
-    done = asyncio.run(signing.each(args, lambda work: _sign(args, signer, work)))
+    by = hands.hand(args)
+    done = asyncio.run(signing.each(args, lambda work: _sign(args, by, work)))
     emit(
         {
-            "key": signer.public.fingerprint,
+            "key": by.name,
             "signed": [signing.data(work, papers) for work, papers in done],
             "dry_run": args.dry_run,
         },
@@ -57,23 +57,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _sign(args: argparse.Namespace, signer: "Signer", work: "Work") -> "list[Attached]":
+async def _sign(args: argparse.Namespace, by: "Hand", work: "Work") -> "list[Attached]":
     papers: list[Attached] = []
     if args.dry_run:
         return papers
     if args.format in {"bundle", "both"}:
-        papers += await _bundles(args, signer, work)
+        papers += await _bundles(args, by, work)
     if args.format in {"legacy", "both"}:
-        papers.append(await _legacy(args, signer, work))
+        papers.append(await _legacy(args, by, work))
     return papers
 
 
-async def _bundles(
-    args: argparse.Namespace, signer: "Signer", work: "Work"
-) -> "tuple[Attached, ...]":
+async def _bundles(args: argparse.Namespace, by: "Hand", work: "Work") -> "tuple[Attached, ...]":
     from datetime import UTC, datetime
 
-    from retinue.attest.sign import sign_statement, signature_statement
+    from retinue.attest.sign import signature_statement
     from retinue.cli.pairs import annotations_of
     from retinue.papers.attach import attach_bundles
 
@@ -81,9 +79,9 @@ async def _bundles(
     statements = [signature_statement(work.subject.digest, annotations_of(args.annotations))]
     if args.tag_statement:
         statements.append(_tag_statement(args.tag_statement, work, now))
-    bundles = [sign_statement(statement, signer) for statement in statements]
+    bundles = [by.bundle(statement) for statement in statements]
     return await attach_bundles(
-        work.store, work.subject, bundles, created=now, signer=signing.trust_of(signer)
+        work.store, work.subject, bundles, created=now, signer=by.trust(bundles[0])
     )
 
 
@@ -103,7 +101,7 @@ def _tag_statement(lasts: str, work: "Work", now: Any) -> bytes:
     return Attestation(names.PREDICATE_TAG, write_tag(said), ((work.image, digest),)).statement()
 
 
-async def _legacy(args: argparse.Namespace, signer: "Signer", work: "Work") -> "Attached":
+async def _legacy(args: argparse.Namespace, by: "Hand", work: "Work") -> "Attached":
     from retinue.attest.sign import sign_simple
     from retinue.attest.target import Target
     from retinue.cli.pairs import annotations_of
@@ -111,7 +109,7 @@ async def _legacy(args: argparse.Namespace, signer: "Signer", work: "Work") -> "
 
     subject = work.subject
     target = Target(subject.digest, subject.media_type, subject.raw)
-    made = sign_simple(target, work.image, annotations_of(args.annotations), signer)
+    made = sign_simple(target, work.image, annotations_of(args.annotations), by.signer)
     return await append_signature(
-        work.store, subject, made, pause=signing.pause, signer=signing.trust_of(signer)
+        work.store, subject, made, pause=signing.pause, signer=by.trust(b"")
     )

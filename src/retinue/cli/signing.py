@@ -2,19 +2,14 @@
 
 import argparse
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retinue.cli import options, passwords
-from retinue.cli.problems import BadUsage
+from retinue.cli import hands, options
 
 if TYPE_CHECKING:
-    from retinue.attest.anchors import Trust
-    from retinue.attest.keys.key import Signer
     from retinue.cli.reach import Writable
     from retinue.client.client import Client
     from retinue.oci.manifest import Manifest
@@ -24,15 +19,11 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 """Images that are worked on at the same time."""
 FORMATS = ("bundle", "legacy", "both")
-USUAL_KEYS = ("retinue.key", "cosign.key")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("references", metavar="REFERENCE", nargs="+", help=options.REFERENCE)
-    parser.add_argument(
-        "--key", metavar="KEY", help="a private key: a file, env://NAME, hashivault://NAME, ..."
-    )
-    passwords.arguments(parser)
+    hands.arguments(parser)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -54,47 +45,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, nargs="?", const="true", help=argparse.SUPPRESS)
     options.json(parser)
     options.network(parser)
-
-
-def signer_of(args: argparse.Namespace) -> "Signer":
-    """The key that the options name; offers to make one where there is none."""
-    from retinue.attest.keys.table import open_signer
-
-    find = passwords.password(args)
-    if args.key is not None:
-        return open_signer(args.key, find)
-    there = [name for name in USUAL_KEYS if Path(name).exists()]
-    if there:
-        raise BadUsage("no key was named", f"give --key {there[0]}")
-    if not sys.stdin.isatty():
-        raise BadUsage("no key was named", "give --key, or make one: retinue key generate")
-    return open_signer(_make(), find)
-
-
-def _make() -> str:
-    """A new key pair in this folder, if the user wants one; returns the private key's path."""
-    from getpass import getpass
-
-    from retinue.attest.keys.generate import generate
-    from retinue.cli.key.files import write_pair
-
-    sys.stderr.write("There is no key. Make one here, retinue.key and retinue.pub? [Y/n] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"", "y", "yes"}:
-        raise BadUsage("no key was named", "give --key, or make one: retinue key generate")
-    password = getpass("Password for the new key: ")
-    if getpass("The same again: ") != password:
-        raise BadUsage("the two passwords differ", "try again")
-    pair = generate("p256", password.encode())
-    private, _ = write_pair("retinue", pair.private, pair.public)
-    return private
-
-
-def trust_of(signer: "Signer") -> "Trust":
-    """Trust in this signer alone: to see what he has said before."""
-    from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
-
-    return Trust((KeyAnchor("signer", (AnchorKey(signer.public),)),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ class RecipientUnusable(CryptError):
 
 
 class NotEncryptable(CryptError):
-    """An image that cannot be encrypted, or decrypted, as it is."""
+    """An image, or a part of one, that cannot be encrypted or decrypted as it is."""
 
     def __init__(self, digest: Digest, reason: str) -> None:
-        super().__init__(f"image {digest}: {reason}")
+        super().__init__(f"{digest}: {reason}")
         self.digest = digest
         self.reason = reason
 

@@ -53,37 +53,77 @@ async def decrypt_image(
 ) -> Change:
     """Store the image with its layers decrypted; layers that are not encrypted are copied.
 
-    `papers`: keys wrapped for further recipients (`recipients.merged`). Nothing of a layer is
-    stored before all of it is checked. Raises NoKeyFits, Tampered, NotEncryptable.
+    `papers`: keys wrapped for further recipients (`recipients.merged`); without it, those beside
+    the image in `source` are looked for. Nothing of a layer is stored before all of it is checked.
+    Raises NoKeyFits, Tampered, NotEncryptable.
     """
 
     async def change(manifest: Manifest) -> Manifest:
-        return await _decrypt(source, sink, manifest, keys, papers or {})
+        wrapped = await recipients.find_papers(source, manifest) if papers is None else papers
+        return await _decrypt(source, sink, manifest, keys, wrapped)
 
     return await _each(source, sink, image, change)
+
+
+async def export_image(source: Source, sink: Sink, image: Manifest) -> Change:
+    """Store the encrypted image with the recipients of its papers merged in, for stock clients.
+
+    Nothing is decrypted. Its digest is another one. Raises NotEncryptable.
+    """
+
+    async def change(manifest: Manifest) -> Manifest:
+        found = await recipients.find_papers(source, manifest)
+        for each in manifest.blobs:
+            await _carry(source, sink, each)
+        return recipients.export(manifest, found)
+
+    return await _each(source, sink, image, change)
+
+
+async def share_image(
+    store: Source, sink: Sink, image: Manifest, keys: Sequence[Opener], whom: Sequence[Recipient]
+) -> tuple[Digest, ...]:
+    """Store a paper for further recipients beside the image, or beside each that an index lists.
+
+    The image stays. Raises NoKeyFits, Tampered, NotEncryptable.
+    """
+    papers: list[Digest] = []
+    for each in await _images(store, image):
+        known = await recipients.find_papers(store, each)
+        paper = await recipients.add_recipients(store, each, keys, whom, known)
+        await recipients.put_paper(sink, paper)
+        papers.append(paper.manifest.digest)
+    return tuple(papers)
 
 
 async def _each(
     source: Source, sink: Sink, top: Manifest, change: Callable[[Manifest], Awaitable[Manifest]]
 ) -> Change:
     """One image, or all that an index lists (one level: indexes of indexes are refused)."""
-    if not top.children:
-        changed = await change(top)
-        await sink.put_manifest(changed)
-        return Change(changed)
-    found = await source.manifests([child.digest for child in top.children])
     images: dict[Digest, Manifest] = {}
-    for child in top.children:
-        manifest = found.get(child.digest)
-        if not isinstance(manifest, Manifest):
-            raise NotEncryptable(top.digest, f"lists {child.digest}, which cannot be read")
-        if not _is_attestation(child):
-            images[child.digest] = await change(manifest)
-            await sink.put_manifest(images[child.digest])
+    for manifest in await _images(source, top):
+        images[manifest.digest] = await change(manifest)
+        await sink.put_manifest(images[manifest.digest])
+    if not top.children:
+        return Change(images[top.digest])
     index = documents.reindexed(top, images)
     await sink.put_manifest(index)
     left = tuple(child.digest for child in top.children if child.digest not in images)
     return Change(index, left)
+
+
+async def _images(source: Source, top: Manifest) -> Sequence[Manifest]:
+    if not top.children:
+        return [top]
+    listed = [child.digest for child in top.children if not _is_attestation(child)]
+    found = await source.manifests(listed)
+    images: list[Manifest] = []
+    for digest in dict.fromkeys(listed):
+        manifest = found.get(digest)
+        if not isinstance(manifest, Manifest):
+            raise NotEncryptable(top.digest, f"lists {digest}, which cannot be read")
+        images.append(manifest)
+    return images
 
 
 def _is_attestation(child: Descriptor) -> bool:

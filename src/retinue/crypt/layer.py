@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from retinue.crypt import options
-from retinue.crypt.errors import Tampered
+from retinue.crypt.errors import NotEncryptable, Tampered
 from retinue.crypt.keys import Recipient
 from retinue.crypt.options import Secret
 from retinue.crypt.unpack import Damaged, unpacked_digest
@@ -34,6 +34,16 @@ IN_MEMORY = 8 * 1024 * 1024
 """Of ciphertext, in bytes; the rest of it waits in a temporary file."""
 
 
+_OCI_TYPES = {
+    names.DOCKER_LAYER: names.OCI_LAYER,
+    names.DOCKER_LAYER_GZIP: names.OCI_LAYER_GZIP,
+}
+ENCRYPTABLE = frozenset(
+    {names.OCI_LAYER, names.OCI_LAYER_GZIP, names.OCI_LAYER_ZSTD}
+    | {name for name in names.FOREIGN_LAYERS if name.startswith("application/vnd.oci.")}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A blob that can be stored: `chunks` gives its bytes once. `annotations`: those to be added."""
@@ -45,11 +55,23 @@ class Ready:
     chunks: AsyncIterator[bytes]
 
 
+def sealed_type(layer: Descriptor) -> str:
+    """The media type once it is encrypted; Docker's layers become OCI's, which have such types.
+
+    Raises NotEncryptable for what has none.
+    """
+    media_type = _OCI_TYPES.get(layer.media_type, layer.media_type)
+    if media_type not in ENCRYPTABLE:
+        raise NotEncryptable(layer.digest, f"is a layer of the type {layer.media_type}")
+    return media_type + names.ENCRYPTED_SUFFIX
+
+
 @asynccontextmanager
 async def encrypted(
     source: Source, layer: Descriptor, recipients: Sequence[Recipient]
 ) -> AsyncIterator[Ready]:
     """A layer's ciphertext under a key of its own, which only these recipients can open."""
+    media_type = sealed_type(layer)
     key, nonce = secrets.token_bytes(options.KEY_SIZE), secrets.token_bytes(options.NONCE_SIZE)
     cipher, mac = _cipher(key, nonce), hmac.new(key, digestmod=hashlib.sha256)
     running = digests.hasher("sha256")
@@ -62,7 +84,7 @@ async def encrypted(
                 file.write(sealed)
         secret = options.make_secret(key, nonce, layer.digest)
         yield Ready(
-            layer.media_type + names.ENCRYPTED_SUFFIX,
+            media_type,
             digests.parse(f"sha256:{running.hexdigest()}"),
             file.tell(),
             {

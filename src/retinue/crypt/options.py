@@ -25,7 +25,7 @@ KEY_SIZE = 32
 NONCE_SIZE = 16
 MAX_JSON = 16 * 1024
 MAX_WRAPPED = 64
-"""JWEs for one layer: the image's own, and papers'."""
+"""JWEs in one annotation, each for one recipient or more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from retinue import strictjson
 from retinue.crypt import documents, options
-from retinue.crypt.errors import MalformedOptions, NoKeyFits
+from retinue.crypt.errors import MalformedOptions, NoKeyFits, NotEncryptable
 from retinue.crypt.keys import Opener, Recipient
 from retinue.crypt.layer import check_secret
 from retinue.crypt.options import Secret
@@ -26,6 +26,10 @@ from retinue.oci.stores import Sink, Source
 from retinue.strictjson import InvalidJson
 
 MAX_PAPER = 4 * 1024 * 1024
+MAX_PAPERS = 1000
+"""Papers of an image that are looked at."""
+MAX_SECRETS = 64
+"""Keys for one layer that are tried: anyone may wrap one for any recipient."""
 
 Wrapped = Mapping[Digest, Sequence[bytes]]
 """JWEs that papers hold, by the digest of the encrypted layer."""
@@ -56,7 +60,7 @@ async def add_recipients(
         secret = await check_secret(source, layer, candidates)
         found[layer.digest] = options.wrap(secret, recipients)
     if not found:
-        raise NoKeyFits(image.digest, "has no encrypted layer to add a recipient to")
+        raise NotEncryptable(image.digest, "has no encrypted layer to add a recipient to")
     return write_paper(image, found)
 
 
@@ -116,6 +120,36 @@ def read_paper(blob: bytes) -> Mapping[Digest, bytes]:
     return found
 
 
+async def find_papers(source: Source, image: Manifest) -> Wrapped:
+    """What all recipient papers of an image hold that can be read; in the order that the store lists them."""
+    links = (await source.papers([image.digest]))[image.digest].links
+    sources = list(dict.fromkeys(link.source for link in links))[:MAX_PAPERS]
+    manifests = await source.manifests(sources)
+    papers: list[Mapping[Digest, bytes]] = []
+    for digest in sources:
+        paper = manifests.get(digest)
+        if not isinstance(paper, Manifest):
+            continue
+        for blob in paper.blobs:
+            if blob.media_type == names.RECIPIENT and blob.size <= MAX_PAPER:
+                papers.extend(await _read_from(source, blob))
+    return merged(papers)
+
+
+async def _read_from(source: Source, blob: Descriptor) -> Sequence[Mapping[Digest, bytes]]:
+    """One paper's content; none where it cannot be read: anyone may attach anything."""
+    data = bytearray()
+    async with source.blob(blob.digest) as chunks:
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > blob.size:
+                return ()
+    try:
+        return (read_paper(bytes(data)),)
+    except MalformedOptions:
+        return ()
+
+
 def merged(papers: Iterable[Mapping[Digest, bytes]]) -> Wrapped:
     """What several papers hold, as the other functions here take it."""
     found: dict[Digest, list[bytes]] = {}
@@ -150,7 +184,7 @@ def secrets_of(
     own = options.read_wrapped(layer.annotations)
     found: list[Secret] = []
     problems: list[str] = []
-    for wrapped in [*own, *papers][: options.MAX_WRAPPED]:
+    for wrapped in (*own, *papers):
         try:
             secret = options.unwrap(wrapped, keys)
         except MalformedOptions as error:
@@ -158,6 +192,8 @@ def secrets_of(
             continue
         if secret is not None and secret not in found:
             found.append(secret)
+        if len(found) == MAX_SECRETS:
+            break
     if not found:
         raise NoKeyFits(layer.digest, _why(layer, len(own) + len(papers), problems))
     return found

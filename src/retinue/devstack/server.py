@@ -6,6 +6,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from socket import AF_INET6
 from typing import ClassVar
 
 from retinue.devstack.errors import NotLoopback
@@ -51,16 +52,28 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: standard error belongs to the command line."""
 
 
+class _Server6(ThreadingHTTPServer):
+    address_family = AF_INET6
+
+
 class Server:
     """A stack that listens. `url` is where; `folder` holds its state and what clients need."""
 
     def __init__(self, folder: Path, host: str, port: int, clock: Callable[[], datetime]) -> None:
         check_loopback(host)
-        self.state: State = open_state(folder, clock())
         handler: type[_Handler] = type("Handler", (_Handler,), {})
-        self._http = ThreadingHTTPServer((host, port), handler)
-        self.url = f"http://{host}:{self._http.server_address[1]}"
-        self.stack = handler.stack = Stack(self.state, self.url, clock)
+        self._http = (_Server6 if ":" in host else ThreadingHTTPServer)((host, port), handler)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._http.server_address[1]}"
+        try:
+            self.state: State = open_state(folder, clock())
+            self.stack = handler.stack = Stack(self.state, self.url, clock)
+            self._publish()
+        except BaseException:
+            self._http.server_close()
+            raise
+
+    def _publish(self) -> None:
         for name, document in self.stack.documents().items():
             text = json.dumps(document, indent=1).encode() + b"\n"
             self.state.folder.write_atomically(name, text, 0o644)

@@ -111,8 +111,15 @@ class Stack:
             return _json(self.logs[0].get(asked.path.removeprefix(prefix)))
         raise NotGiven(404, f"there is nothing for {asked.method} {asked.path[:100]}")
 
+    def login(self, asked: Asked) -> Answer:
+        found = parse_qs(urlsplit(asked.target).query)
+        place = self.issuer.login({name: v[0] for name, v in found.items()}, self._clock())
+        return Answer(302, b"", headers={"Location": place})
+
     def mint(self, asked: Asked) -> Answer:
         fields = dict(asked.form())
+        if fields.get("grant_type") == "authorization_code":
+            return _json(self.issuer.exchange(fields.get("code", ""), self._clock()))
         subject = fields.pop("subject", "") or fields.pop("email", "")
         token = self.issuer.mint(subject, fields, self._clock())
         return Answer(200, token.encode(), "text/plain")
@@ -191,6 +198,7 @@ def _encode(value: Mapping[str, Any]) -> bytes:
 _ROUTES: Mapping[tuple[str, str], Callable[[Stack, Asked], Answer]] = {
     ("GET", "/.well-known/openid-configuration"): Stack.discovery,
     ("GET", "/keys"): Stack.keys,
+    ("GET", "/auth"): Stack.login,
     ("POST", "/token"): Stack.mint,
     ("POST", "/api/v2/signingCert"): Stack.certify,
     ("GET", "/api/v2/trustBundle"): Stack.bundle,

@@ -76,12 +76,12 @@ def stamp(state: State, raw: bytes, now: datetime) -> bytes:
 def _token(state: State, info: bytes, *, certificates: bool) -> bytes:
     sha256 = sequence(oid(_SHA256), null())
     members = (state.time, state.time_root)
-    chain = b"".join(m.certificate.public_bytes(Encoding.DER) for m in members)
+    chain = sorted(m.certificate.public_bytes(Encoding.DER) for m in members)
     data = sequence(
         integer(3),
         set_of(sha256),
         sequence(oid(_TST_INFO), element(0xA0, octets(info))),
-        element(0xA0, chain) if certificates else b"",
+        element(0xA0, *chain) if certificates else b"",
         set_of(_signer(state, info, sha256)),
     )
     return sequence(oid(_SIGNED_DATA), element(0xA0, data))

@@ -13,16 +13,22 @@ from retinue.attest.anchors import Trust
 from retinue.attest.proof import Proof
 from retinue.attest.statement import read_statement
 from retinue.attest.target import Target
+from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
 from retinue.papers.collect import collect
 from retinue.papers.collected import Collected
+from retinue.papers.limits import Limits
 from retinue.papers.proving import prove, statement_in
 from retinue.papers.ways.artifact import receipt_paper, sbom_paper, statement_paper
 from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
+from retinue.papers.ways.notation import notation_paper
 from retinue.papers.ways.part import Form
+
+DIFFERENCE = 256 * 1024
+"""Bytes by which two bundles around one statement may differ."""
 
 
 class Store(Source, Sink, Protocol):
@@ -81,7 +87,8 @@ async def attach_bundles(
     """
     target = Target(subject.digest, subject.media_type, subject.raw)
     types = [_check(bundle, target, signer) for bundle in bundles]
-    present = await collect(store, subject, depth=1) if signer is not None else None
+    largest = max(map(len, bundles), default=0)
+    present = await _present(store, subject, largest) if signer is not None else None
     done: list[Attached] = []
     for bundle, predicate_type in zip(bundles, types, strict=True):
         said = _said(bundle, predicate_type, present, target, signer)
@@ -94,6 +101,35 @@ async def attach_bundles(
         await put(store, made)
         done.append(Attached(made.manifest.digest, new=True, replaced=said.others))
     return tuple(done)
+
+
+async def attach_notation(
+    store: Store,
+    subject: Manifest,
+    envelope: bytes,
+    *,
+    created: datetime,
+    media_type: str = names.NOTATION_JWS,
+    signer: Trust | None = None,
+) -> Attached:
+    """Attach a Notary Project signature, as notation does.
+
+    With `signer` it must verify, and one of his with the same annotations is enough, unless either
+    expires. Raises EvidenceError before anything is written.
+    """
+    made = notation_paper(subject, envelope, media_type, created)
+    if signer is not None:
+        target = Target(subject.digest, subject.media_type, subject.raw)
+        layer = made.manifest.blobs[1]
+        new = prove(Form.NOTATION, layer, envelope, target, signer)[0]
+        if not isinstance(new, Proof):
+            raise new
+        present = await _present(store, subject, len(envelope), Form.NOTATION)
+        for paper, proof in _proofs(present, target, signer, Form.NOTATION):
+            if _lasting(new) == _lasting(proof) and new.expires is None is proof.expires:
+                return Attached(paper, new=False)
+    await put(store, made)
+    return Attached(made.manifest.digest, new=True)
 
 
 async def attach_sbom(
@@ -141,20 +177,32 @@ async def put(store: Store, made: Made) -> None:
     await store.put_manifest(made.manifest)
 
 
+async def _present(
+    store: Store, subject: Manifest, size: int, form: Form = Form.BUNDLE
+) -> Collected:
+    """What may say the same as a paper of this size: it differs by a signature, a log entry."""
+    limits = Limits(statement=size + DIFFERENCE)
+    return await collect(store, subject, depth=1, limits=limits, forms=(form,))
+
+
 async def _one(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
 async def _attach_plain(store: Store, subject: Manifest, made: Made) -> Attached:
-    present = await collect(store, subject, depth=1)
-    wanted = {(blob.media_type, blob.digest) for blob in made.manifest.blobs[1:]}
+    present = await collect(store, subject, depth=1, forms=())
+    wanted = _holds(made.manifest)
     for paper in present.papers:
-        if isinstance(paper.manifest, Manifest) and paper.manifest.subject is not None:
-            held = {(blob.media_type, blob.digest) for blob in paper.manifest.blobs[1:]}
-            if held == wanted:
-                return Attached(paper.digest, new=False)
+        if isinstance(paper.manifest, Manifest) and _holds(paper.manifest) == wanted:
+            return Attached(paper.digest, new=False)
     await put(store, made)
     return Attached(made.manifest.digest, new=True)
+
+
+def _holds(paper: Manifest) -> tuple[object, ...]:
+    """What tells papers apart that nobody signed; when one was made does not."""
+    layers = tuple((blob.media_type, blob.digest) for blob in paper.blobs[1:])
+    return paper.subject is not None, paper.artifact_type, layers
 
 
 def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:
@@ -201,16 +249,23 @@ def _said(
     return _Said(None, tuple(dict.fromkeys(others)))
 
 
-def _proofs(present: Collected, target: Target, signer: Trust) -> Sequence[tuple[Digest, Proof]]:
-    """What this signer's bundles that are there prove."""
+def _proofs(
+    present: Collected, target: Target, signer: Trust, form: Form = Form.BUNDLE
+) -> Sequence[tuple[Digest, Proof]]:
+    """What this signer's papers of a form that are there prove."""
     found: list[tuple[Digest, Proof]] = []
     for paper in present.papers:
         for part in paper.parts:
             content = present.contents.get(part.blob.digest) if part.blob is not None else None
-            if part.form is Form.BUNDLE and content is not None:
+            if part.form is form and content is not None:
                 outcomes = prove(part.form, part.blob, content, target, signer)
                 found += [(paper.digest, each) for each in outcomes if isinstance(each, Proof)]
     return found
+
+
+def _lasting(proof: Proof) -> tuple[object, ...]:
+    """What a notation signature says besides when it was made."""
+    return proof.principal, dict(proof.annotations)
 
 
 def _same(one: Proof, other: Proof) -> bool:

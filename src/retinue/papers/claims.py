@@ -14,7 +14,6 @@ from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Claim, Wanted
-from retinue.papers.predicates import REVOCATION, Fields, read_revocation, read_tag, timestamp
 
 
 def claims_of(statement: Statement, target: Target, wanted: Wanted) -> Mapping[str, Claim]:
@@ -64,6 +63,8 @@ def _viewed(statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
 
 def _tag(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:
     """Only for the image that it names itself: a statement may have more subjects."""
+    from retinue.papers.predicates import read_tag, timestamp
+
     said = read_tag(statement.predicate)
     if _is(said.digest, target):
         yield "tag", said.tag
@@ -73,6 +74,8 @@ def _tag(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:
 
 
 def _revocation(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:
+    from retinue.papers.predicates import REVOCATION, Fields, read_revocation, timestamp
+
     said = read_revocation(Fields.of(statement.predicate, "revocation", REVOCATION))
     if said.subject is not None and not _is(said.subject, target):
         return

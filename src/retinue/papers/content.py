@@ -1,7 +1,6 @@
 """The bytes of payloads: small ones in memory, large ones in a file without a name."""
 
 import mmap
-import tempfile
 from collections.abc import AsyncIterator
 from typing import BinaryIO, TypeAlias
 
@@ -57,7 +56,9 @@ class _Sink:
     def add(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self._file is None and self.size > IN_MEMORY:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+            from tempfile import TemporaryFile  # few papers are so large, and it imports much
+
+            self._file = TemporaryFile()  # noqa: SIM115 - closed in `close`
             self._file.write(self._parts)
             self._parts.clear()
         if self._file is None:

@@ -51,7 +51,7 @@ class Finding:
     _pairs: dict[tuple[Digest, Digest], set[tuple[Place, Way]]] = field(default_factory=dict)
     _places: dict[Digest, Place] = field(default_factory=dict)
     _read: dict[Digest, Found] = field(default_factory=dict)
-    _parts: dict[Digest, tuple[Part, ...]] = field(default_factory=dict)
+    _parts: dict[tuple[Digest, Digest], tuple[Part, ...]] = field(default_factory=dict)
     _bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -146,15 +146,15 @@ class Finding:
             manifest = self._read.get(paper)
             if not isinstance(manifest, Manifest) or level >= self.depth:
                 continue
-            if paper in self.subjects or not self._may_have_papers(paper):
+            if paper in self.subjects or not self._may_have_papers(paper, subject):
                 continue
             if len(self.subjects) >= self.limits.papers:
                 self.blind[f"papers of {paper}"] = "more papers than are looked at"
             else:
                 self._add(manifest, level)
 
-    def _may_have_papers(self, paper: Digest) -> bool:
-        forms = {part.form for part in self._parts_of(paper)}
+    def _may_have_papers(self, paper: Digest, subject: Digest) -> bool:
+        forms = {part.form for part in self._parts_of(paper, subject)}
         return bool(forms - _NO_SUBJECTS) and (self.receipts or bool(forms - SIGNED))
 
     def _learn(self, place: Place, subject: Digest, search: Search) -> None:
@@ -180,13 +180,13 @@ class Finding:
         way = min((w for p, w in ways if p == place), key=_PREFERENCE.index)
         found = self._read.get(paper)
         manifest = found if isinstance(found, Manifest | Unreadable) else None
-        return Paper(paper, subject, way, manifest, self._parts_of(paper), place or None)
+        return Paper(paper, subject, way, manifest, self._parts_of(paper, subject), place or None)
 
-    def _parts_of(self, paper: Digest) -> tuple[Part, ...]:
+    def _parts_of(self, paper: Digest, subject: Digest) -> tuple[Part, ...]:
         manifest = self._read.get(paper)
-        if paper not in self._parts and isinstance(manifest, Manifest):
-            self._parts[paper] = parts_of(manifest)
-        return self._parts.get(paper, ())
+        if (paper, subject) not in self._parts and isinstance(manifest, Manifest):
+            self._parts[paper, subject] = parts_of(manifest, subject)
+        return self._parts.get((paper, subject), ())
 
 
 def _mentioned(manifest: Manifest) -> set[Digest]:

@@ -1,6 +1,6 @@
 """From papers to facts: what each signature of each paper establishes about its subject. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from retinue.attest.anchors import Trust
@@ -28,6 +28,9 @@ from retinue.papers.proving import (
 from retinue.papers.receipts import Receipts, receipts_in, times_of
 from retinue.papers.ways.part import SIGNED, Form, Part
 
+MAX_SIGNATURES = 50_000
+"""Signatures that are checked: a manifest can hold 20,000, and each costs little."""
+
 
 def derive(collected: Collected, trust: Trust, wanted: Wanted) -> Findings:
     """A fact for each signature of each paper about each subject, and one for what is not signed.
@@ -36,8 +39,24 @@ def derive(collected: Collected, trust: Trust, wanted: Wanted) -> Findings:
     receipt only adds a time to the signature that it is about.
     """
     judging = _Judging(collected, trust, wanted, receipts_in(collected))
-    facts = [fact for paper in collected.papers for fact in judging.facts(paper)]
-    return Findings(tuple(sorted(facts, key=_order)), collected.blind)
+    papers, blind = _affordable(collected.papers)
+    facts = [fact for paper in papers for fact in judging.facts(paper)]
+    return Findings(tuple(sorted(facts, key=_order)), {**collected.blind, **blind})
+
+
+def _affordable(papers: Iterable[Paper]) -> tuple[list[Paper], Mapping[str, str]]:
+    """The papers that are judged, those with few signatures first; and those that are not."""
+    left = MAX_SIGNATURES
+    chosen: list[Paper] = []
+    blind: dict[str, str] = {}
+    for paper in sorted(papers, key=lambda p: (len(p.parts), p.subject, p.digest)):
+        if len(paper.parts) > left:
+            why = f"there are more than {MAX_SIGNATURES} signatures in all"
+            blind[f"paper {paper.digest}"] = why
+        else:
+            left -= len(paper.parts)
+            chosen.append(paper)
+    return chosen, blind
 
 
 def _order(fact: Fact) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def _notation(
 
 
 def _token(_: Descriptor | None, content: Content, __: Target, trust: Trust) -> Sequence[Outcome]:
-    """Whom it is about, its links say: the collector has found it by them."""
+    """Only what says itself that it is about the subject has this form (`ways/objects.py`)."""
     from retinue.attest.objects import verify_jws
 
     return (verify_jws(bytes(content), trust),)

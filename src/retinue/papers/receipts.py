@@ -16,7 +16,6 @@ from retinue.attest.proof import TrustedTime
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
 from retinue.papers.collected import Collected
-from retinue.papers.ways.artifact import name_of
 from retinue.papers.ways.part import Form
 
 MAX_TOKEN = 64 * 1024
@@ -57,6 +56,7 @@ def times_of(
     upper bound, it does not show that he signed inside.
     """
     from retinue.attest.timestamp import verify_timestamp
+    from retinue.papers.ways.artifact import name_of
 
     since, until = window
     found: list[TrustedTime] = []

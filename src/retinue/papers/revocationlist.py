@@ -28,6 +28,8 @@ from retinue.papers.predicates import (
 from retinue.papers.revocations import Revocation, Revocations
 
 MAX_ENTRIES = 20_000
+MAX_BYTES = 2_800_000
+"""Of a list's statement, so that the bundle around it is still read as a whole."""
 _LIST = ("name", "version", "issued", "expires", "predecessor", "entries")
 
 
@@ -79,10 +81,10 @@ def next_version(
     """The statement of the version after `previous`, to be signed.
 
     `name` is where the list is kept, as policies write it: a list signed for another place does not
-    count. Undone is what is equal to an entry. Raises ValueError when it expires before it is issued.
+    count. Undone is what is equal to an entry. Raises ListProblem for a list that nobody could read.
     """
     if expires <= issued:
-        raise ValueError(f"expires at {expires}, before it is issued at {issued}")
+        raise ListProblem(name, f"it would expire at {expires}, before it is issued at {issued}")
     before = () if previous is None else previous.entries
     kept = [entry for entry in before if entry not in undo]
     predicate: dict[str, Any] = {
@@ -96,7 +98,13 @@ def next_version(
     entries = [*kept, *(entry for entry in add if entry not in kept)]
     predicate["entries"] = [write_revocation(entry) for entry in entries]
     about = Subject(name, {"sha256": digests.encoded(digests.of(name.encode()))}, {})
-    return write_statement(names.PREDICATE_REVOCATIONS, dump(predicate), [about])
+    statement = write_statement(names.PREDICATE_REVOCATIONS, dump(predicate), [about])
+    if len(statement) > MAX_BYTES or len(entries) > MAX_ENTRIES:
+        reason = (
+            f"{len(entries)} entries of {len(statement)} bytes are too many: revoke keys instead"
+        )
+        raise ListProblem(name, reason)
+    return statement
 
 
 def verify_list(bundle: Content, name: str, revokers: Trust) -> Revocations:

@@ -30,9 +30,9 @@ from retinue.papers.revocationlist import (
     verify_list,
 )
 from retinue.papers.revocations import Revocation, Revocations
+from retinue.papers.ways.layers import parts_of_layers
 from retinue.papers.ways.making import Made, describe
 from retinue.papers.ways.part import Form
-from retinue.papers.ways.table import parts_of
 
 LATEST = "latest"
 MAX_STEPS = 1000
@@ -128,7 +128,7 @@ async def _bundle(source: Source, name: str, tag: str) -> Content | None:
     manifest = (await source.manifests([digest]))[digest]
     if not isinstance(manifest, Manifest):
         raise ListLost(name, f"{tag} is at {digest}, which cannot be read")
-    parts = tuple(part for part in parts_of(manifest) if part.form is Form.BUNDLE)
+    parts = tuple(part for part in parts_of_layers(manifest) if part.form is Form.BUNDLE)
     if len(parts) != 1 or parts[0].blob is None:
         raise ListLost(name, f"{tag} is at {digest}, which holds {len(parts)} bundles, not one")
     paper = Paper(digest, digest, Way.REFERRERS, manifest, parts)

@@ -29,7 +29,10 @@ def load(table: Table) -> Condition:
 
 def _value(table: Table, op: str) -> Value:
     if op == "exists":
-        return table.flag("value", default=True)
+        if table.flag("value", default=True) is not True:
+            reason = "cannot be false: what is missing, or cannot be read, satisfies nothing"
+            raise table.wrong("value", reason)
+        return True
     value = table.take("value")
     where = table.at("value")
     if op == "in":
@@ -57,10 +60,9 @@ def _is_scalar(value: object) -> bool:
 
 def holds(condition: Condition, claims: Mapping[str, Claim]) -> bool:
     """Whether a predicate's values (by JSON Pointer) satisfy a condition."""
-    there = condition.path in claims
-    if condition.op == "exists":
-        return there is condition.value
-    return there and _OPERATORS[condition.op](claims[condition.path], condition.value)
+    if condition.path not in claims:
+        return False
+    return _OPERATORS[condition.op](claims[condition.path], condition.value)
 
 
 def _alike(claim: object, value: object) -> bool:
@@ -114,5 +116,5 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     **_ORDERS,
     "in": _among,
     "matches": _matches,
-    "exists": lambda claim, value: claim is value,
+    "exists": lambda *_: True,
 }

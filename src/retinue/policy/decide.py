@@ -54,7 +54,7 @@ def _answer(reasons: Sequence[Reason]) -> tuple[bool, bool]:
 
 
 def _reasons(case: Case, now: datetime) -> Iterator[Reason]:
-    refusal = deny.denied(case.policy, case.request.digest)
+    refusal = deny.denied(case, case.request.digest)
     if refusal is not None:
         yield refusal
     rules = list(case.policy.matching(case.request.image, case.request.operation))

@@ -34,6 +34,8 @@ class Request:
     platform: Platform | None = None
     parents: Mapping[Digest, int] = field(default_factory=dict)
     children: Mapping[Digest, Platform | None] = field(default_factory=dict)
+    aliases: tuple[Digest, ...] = ()
+    """Other digests of the judged bytes: SHA-256, where they are addressed by another one."""
 
 
 class Outcome(StrEnum):

@@ -71,6 +71,6 @@ def parse_image(text: str) -> Glob:
         raise BadGlob("names HOST/REPOSITORY without a digest")
     if ":" in text[text.rfind("/") + 1 :] and "/" in text:
         raise BadGlob("names HOST/REPOSITORY without a tag")
-    if not _IMAGES.fullmatch(text) or not (text.startswith("**") or "/" in text):
+    if not _IMAGES.fullmatch(text) or not ("**" in text or "/" in text):
         raise BadGlob("is no HOST/REPOSITORY with `*` and `**` in it, like reg.example/team/**")
     return glob

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from cryptography.x509.oid import NameOID
@@ -56,7 +56,7 @@ def make(
 
 
 def chain(*certificates: x509.Certificate) -> Chain:
-    return read_chain(each.public_bytes(Encoding.DER) for each in certificates)
+    return read_chain(tuple(each.public_bytes(Encoding.DER) for each in certificates))
 
 
 ROOT = make("CN=root", CA, ISSUES, days=(-5, 5))
@@ -138,8 +138,19 @@ def test_subjects_match_by_attributes(subject: dict[str, str], fits: bool) -> No
     assert leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
 
 
+def test_weak_keys_issue_and_sign_nothing() -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    builder = x509.CertificateBuilder().public_key(weak.public_key()).serial_number(1)
+    name = x509.Name.from_rfc4514_string("CN=weak")
+    builder = builder.subject_name(name).issuer_name(name).add_extension(*SIGNS)
+    own = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1)).sign(weak, SHA256)
+
+    with pytest.raises(Refused, match="1024 bits"):
+        chain(own)
+
+
 def test_what_is_no_certificate_is_malformed() -> None:
     with pytest.raises(Malformed):
-        read_chain([b"0"])
+        read_chain((b"0",))
     with pytest.raises(EvidenceError):
-        read_chain([bytes(100_000)])
+        read_chain((bytes(100_000),))

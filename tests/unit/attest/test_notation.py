@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,14 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keylesskit import Local, dev, stack_folder, stack_state
 from retinue.attest.anchors import Trust, X509Anchor
 from retinue.attest.errors import EvidenceError, KeyUnusable, Malformed, NoAnchor, Refused
 from retinue.attest.formats import jws
 from retinue.attest.keys.pem import load_private
-from retinue.attest.notation import sign_notation, thumbprints, verify_notation
-from retinue.attest.proof import Format, Proof
+from retinue.attest.notation import (
+    countersigned,
+    sign_notation,
+    signature_of,
+    thumbprints,
+    verify_notation,
+)
+from retinue.attest.proof import Clock, Format, Proof, TrustedTime
+from retinue.attest.timestamp import request
+from retinue.devstack import stamps
 from retinue.oci import names
 from unit.attest.notary_vectors import KINDS, TYPES, certificate, read, target, trusting
+
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -283,3 +295,47 @@ def test_a_countersignature_in_the_wrong_form_is_malformed() -> None:
 def test_the_same_content_signed_again_is_the_same_signature() -> None:
     assert verify(sign()).signature == verify(sign()).signature
     assert base64.b64decode(json.loads(sign())["header"]["x5c"][0])
+
+
+def stamped(dev: Local, over: bytes | None = None) -> bytes:
+    envelope = sign()
+    query = request(signature_of(envelope) if over is None else over)
+    return countersigned(envelope, stamps.stamp(dev.stack._state, query, dev.at))
+
+
+def with_root(dev: Local) -> Trust:
+    return replace(trusting(), roots=(dev.root,))
+
+
+def test_a_countersignature_of_a_trusted_authority_is_a_time(dev: Local) -> None:
+    later = NOW + timedelta(days=1)
+
+    [time] = verify(stamped(replace(dev, at=later)), trust=with_root(dev)).times
+
+    assert time == TrustedTime(later, Clock.RFC3161, dev.root.timestamps[0].name)
+
+
+def test_a_countersignature_of_another_authority_says_nothing(dev: Local) -> None:
+    assert verify(stamped(dev)).times == ()
+
+
+def test_a_countersignature_of_another_signature_is_refused(dev: Local) -> None:
+    with pytest.raises(Refused, match="timestamp"):
+        verify(stamped(dev, b"another"), trust=with_root(dev))
+
+
+def test_a_trusted_time_when_the_chain_was_not_valid_is_refused(dev: Local) -> None:
+    """The stack's clock stands at a time before the vectors' certificates."""
+    with pytest.raises(Refused, match="was valid"):
+        verify(stamped(dev), trust=with_root(dev))
+
+
+def test_a_signature_with_its_s_negated_is_the_same_signature() -> None:
+    """ECDSA's `s` is not authenticated: n - s verifies, too, and must not count twice."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+    envelope = json.loads(read("P-256.jws"))
+    raw = jws.decode(envelope["signature"].encode(), "")
+    changed = raw[:32] + (order - int.from_bytes(raw[32:])).to_bytes(32)
+    envelope["signature"] = jws.encode(changed).decode()
+
+    assert verify(json.dumps(envelope).encode()) == verify(read("P-256.jws"))

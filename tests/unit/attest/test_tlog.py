@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keylesskit import NOW, STATEMENT, URL, Local, dev, local, stack_folder
+from keylesskit import NOW, STATEMENT, URL, Local, dev, local, over, stack_folder, stack_state
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
 from retinue.attest.logentry import Hashes
@@ -24,9 +24,10 @@ from retinue.attest.tlog import (
     read_legacy_bundle,
     verify_entry,
 )
+from retinue.devstack.state import State
 from retinue.oci import names
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 V1, V2 = "signing_config.rekor-v1.json", "signing_config.v0.2.json"
 SECOND = timedelta(seconds=1)
@@ -57,10 +58,8 @@ class Signed:
 
 
 @pytest.fixture(scope="module")
-def stack(stack_folder: Path) -> Iterator[Local]:
-    made = local(stack_folder)
-    yield made
-    made.stack.close()
+def stack(stack_state: State) -> Local:
+    return over(stack_state)
 
 
 @pytest.fixture(scope="module")
@@ -236,11 +235,10 @@ def test_every_changed_byte_is_refused_or_changes_nothing(
 
     step = max(1, len(content) // 300)
     for at in range(0, len(content), step):
-        for mask in (1, 0x80):
-            changed = content[:at] + bytes((content[at] ^ mask,)) + content[at + 1 :]
-            holder[path[-1]] = b64encode(changed).decode()
-            found = outcome(lambda: signed.verify(read_entry(raw)))
-            assert isinstance(found, str) or found == expected
+        changed = content[:at] + bytes((content[at] ^ 1 << at % 8,)) + content[at + 1 :]
+        holder[path[-1]] = b64encode(changed).decode()
+        found = outcome(lambda: signed.verify(read_entry(raw)))
+        assert isinstance(found, str) or found == expected
 
 
 @pytest.mark.parametrize("index", range(3))

@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 import trust_vectors
 from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
+from retinue.attest.keys.public import wrap
 from retinue.attest.proof import Format, Proof
 from retinue.attest.sign import sign_envelope, sign_simple, sign_statement, signature_statement
 from retinue.attest.statement import Subject, write_statement
@@ -19,7 +21,7 @@ from retinue.attest.verify import verify_bundle, verify_envelope, verify_simple
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.memory import MemoryStore
-from signing import MANIFEST, anchored, bundle, edited, message_bundle, target
+from signing import MANIFEST, anchored, bundle, edited, message_bundle, ph_signature, target
 from trust_vectors import Vector, private, public
 
 P = "https://example.com/p"
@@ -62,8 +64,11 @@ def test_signatures_of_real_tools(vector: str) -> None:
     case = trust_vectors.load(vector)
     found = proofs(case)
     expected = [each for each in case.expected if each.verdict == "verified"]
-    assert sorted(str(each.by) for each in expected) == sorted(each.anchors[0] for each in found)
+    assert sorted(str(each.by) for each in expected) == sorted(each.principal for each in found)
     assert case.signatures == len({each.signature for each in found})
+    assert {each.logged for each in expected} - {None} <= {each.logged for each in found}
+    clocks = {frozenset(map(str, (time.clock for time in each.times))) for each in found}
+    assert {each.clocks for each in expected} - {None} <= clocks
     told = {each.predicate_type for each in expected} - {None}
     assert told <= {each.statement.predicate_type for each in found if each.statement}
 
@@ -206,6 +211,20 @@ def test_a_trusted_key_that_is_named_and_did_not_sign_is_a_refusal() -> None:
     raw = edited(bundle(), "dsseEnvelope", "signatures", value=signature)
     with pytest.raises(Refused, match="does not verify with the key that it names"):
         verify_bundle(raw, target(), anchored("p256"))
+
+
+def test_a_key_that_cannot_check_so_much_stands_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two Ed25519 keys; the second has signed with ph, which has no limit."""
+    monkeypatch.setattr("retinue.attest.keys.public.PURE_LIMIT", 10)
+    keys = [ed25519.Ed25519PrivateKey.generate() for _ in range(2)]
+    pinned = tuple(AnchorKey(wrap(key.public_key(), "a key")) for key in keys)
+    raw = message_bundle(ph_signature(keys[1], MANIFEST))
+    trust = Trust((KeyAnchor("ci", pinned),))
+    assert verify_bundle(raw, target(), trust).key == pinned[1].key.fingerprint
+    with pytest.raises(Refused, match="pure Ed25519 over more than 10 bytes"):
+        verify_bundle(raw, target(), Trust((KeyAnchor("ci", pinned[:1]),)))
 
 
 def test_a_key_id_of_an_envelope_proves_nothing() -> None:

@@ -17,15 +17,23 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from keylesskit import NOW, URL, WHO, Local, local, stack_folder
-from retinue.attest.anchors import KeylessAnchor, TimeAnchor, Trust, X509Anchor
+from retinue.attest.anchors import (
+    AnchorKey,
+    KeyAnchor,
+    KeylessAnchor,
+    TimeAnchor,
+    Trust,
+    X509Anchor,
+)
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
-from retinue.attest.keyless import from_version_1
+from retinue.attest.keys.public import wrap
 from retinue.attest.proof import Clock, Format, Proof, TrustedTime
 from retinue.attest.root import TrustedRoot
 from retinue.attest.sign import sign_envelope, sign_simple, signature_statement
 from retinue.attest.timestamp import request
 from retinue.attest.verify import verify_bundle, verify_envelope, verify_simple
+from retinue.attest.witnessing import from_version_1
 from retinue.oci import names
 from signing import MANIFEST, anchored, bundle, edited, message_bundle, target
 from trust_vectors import private, public
@@ -36,6 +44,7 @@ STATEMENT = signature_statement(target().digest, {"env": "prod"})
 V1, V2 = "signing_config.rekor-v1.json", "signing_config.v0.2.json"
 ISSUER = URL
 MATERIAL = "verificationMaterial"
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +371,8 @@ def test_a_keyless_envelope_with_annotations_is_proven(
     [
         (names.ANNOTATION_CERTIFICATE, "no certificate"),
         (names.ANNOTATION_CERTIFICATE, "x" * 300_000),
+        (names.ANNOTATION_CERTIFICATE, f"{BEGIN}AAA{END}"),
+        (names.ANNOTATION_CHAIN, f"{BEGIN}AAAA{END}" * 10),
         (names.ANNOTATION_LOG_BUNDLE, "{}"),
         (names.ANNOTATION_TIMESTAMP, "{}"),
     ],
@@ -475,6 +486,14 @@ def test_a_chain_to_a_root_of_the_policy_is_proven(raw: bytes) -> None:
 def test_a_chain_to_nobody_that_is_trusted_has_no_anchor(trust: Trust) -> None:
     with pytest.raises(NoAnchor):
         verify_bundle(certified(), target(), trust)
+
+
+def test_a_pinned_key_needs_no_certificate_and_may_have_one() -> None:
+    pinned = KeyAnchor("ci", (AnchorKey(wrap(LEAF_KEY.public_key(), "leaf")),))
+    proof = verify_bundle(certified(), target(), Trust((pinned,)))
+    assert (proof.principal, proof.certificate) == ("key:ci", {})
+    proof = verify_bundle(certified(), target(), Trust((pinned, *acme().anchors)))
+    assert proof.anchors == ("notary",)
 
 
 def test_a_chain_must_be_valid_when_it_signed(dev: Local) -> None:

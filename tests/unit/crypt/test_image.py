@@ -1,8 +1,11 @@
 """Encrypted images: only recipients read them, and only what was encrypted comes out."""
 
 import base64
+import hashlib
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,9 +14,11 @@ import builders
 from retinue.crypt import options
 from retinue.crypt.documents import layers_of
 from retinue.crypt.errors import CryptError, MalformedOptions, NoKeyFits, NotEncryptable, Tampered
-from retinue.crypt.image import decrypt_image, encrypt_image
+from retinue.crypt.image import decrypt_image, encrypt_image, export_image, share_image
 from retinue.crypt.keys import Opener
+from retinue.crypt.layer import encrypted
 from retinue.crypt.recipients import (
+    _once,
     add_recipients,
     export,
     merged,
@@ -24,8 +29,11 @@ from retinue.crypt.recipients import (
 )
 from retinue.oci import digest as digests
 from retinue.oci import names
+from retinue.oci.descriptor import Descriptor
+from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.memory import MemoryStore
+from retinue.oci.readers.table import read
 from retinue.oci.stores import DigestMismatch
 from unit.crypt.world import ALICE, BOB, CAROL, MALLORY, PLAIN, edited, put_image
 
@@ -80,6 +88,21 @@ async def test_inline_data_and_urls_of_a_layer_go(store: MemoryStore) -> None:
     [layer] = json.loads(sealed.raw)["layers"]
     assert layer.keys() == {"mediaType", "digest", "size", "annotations"}
     assert layer["annotations"]["kept"] == "yes"
+
+
+async def test_layers_of_dockers_types_become_ocis(store: MemoryStore) -> None:
+    image = put_image(store, [(PLAIN, names.OCI_LAYER_GZIP)])
+    mixed = edited(store, image, lambda d: d["layers"][0].update(mediaType=names.DOCKER_LAYER_GZIP))
+
+    assert image.digest == (await decrypt(store, await encrypt(store, mixed, BOB), BOB)).digest
+
+
+async def test_layers_of_unknown_types_are_refused(store: MemoryStore) -> None:
+    image = put_image(store)
+    other = edited(store, image, lambda d: d["layers"][0].update(mediaType="text/plain"))
+
+    with pytest.raises(NotEncryptable, match="text/plain"):
+        await encrypt(store, other, BOB)
 
 
 async def test_every_layer_has_a_key_of_its_own(store: MemoryStore) -> None:
@@ -301,9 +324,77 @@ async def test_a_recipient_is_added_as_a_paper_and_the_image_stays(store: Memory
     assert [paper.manifest.digest] == [link.source for link in found.links]
     assert paper.manifest.artifact_type == names.RECIPIENT
     with pytest.raises(NoKeyFits):
-        await decrypt(store, sealed, BOB)
+        await decrypt(store, sealed, BOB, papers={})
     wrapped = merged([read_paper(store.blobs[paper.manifest.blobs[1].digest])])
     assert image.digest == (await decrypt(store, sealed, BOB, papers=wrapped)).digest
+
+
+async def test_papers_are_found_beside_the_image_by_decrypt_share_and_export(
+    store: MemoryStore,
+) -> None:
+    image, other = put_image(store), put_image(store, annotations={"a": "b"})
+    index = builders.index(image, other)
+    sealed = (await encrypt_image(store, store, index, [ALICE.public_key()])).manifest
+
+    papers = await share_image(store, store, sealed, [ALICE], [BOB.public_key()])
+    more = await share_image(store, store, sealed, [BOB], [CAROL.public_key()])
+
+    assert len({*papers, *more}) == 4
+    exported = (await export_image(store, store, sealed)).manifest
+    for key in (ALICE, BOB, CAROL):
+        back = (await decrypt_image(store, MemoryStore(), sealed, [key])).manifest
+        assert [image.digest, other.digest] == [child.digest for child in back.children]
+        there = (await decrypt_image(store, MemoryStore(), exported, [key], {})).manifest
+        assert back == there
+    with pytest.raises(NoKeyFits):
+        await decrypt_image(store, MemoryStore(), sealed, [MALLORY])
+
+
+async def test_a_paper_that_cannot_be_read_is_passed_over(store: MemoryStore) -> None:
+    image = put_image(store)
+    sealed = await encrypt(store, image, ALICE)
+    paper = write_paper(sealed, {})
+    broken = b"not JSON"
+    document = json.loads(paper.manifest.raw)
+    document["layers"] = [builders.describe(broken, names.RECIPIENT)]
+    store.blobs[digests.of(broken)] = broken
+    await store.put_blob(digests.of(b"{}"), 2, _once(b"{}"))
+    await store.put_manifest(read(builders.dump(document), names.OCI_MANIFEST))
+
+    await share_image(store, store, sealed, [ALICE], [BOB.public_key()])
+
+    assert image.digest == (await decrypt(store, sealed, BOB)).digest
+
+
+async def test_memory_stays_bounded(store: MemoryStore) -> None:
+    """A layer of 48 MiB, with 8 MiB of it in memory at most, and the rest in a file."""
+    piece = bytes(range(256)) * 1024
+    count = 192
+    running = hashlib.sha256()
+    for _ in range(count):
+        running.update(piece)
+    digest = digests.parse(f"sha256:{running.hexdigest()}")
+    layer = Descriptor(names.OCI_LAYER, digest, count * len(piece))
+
+    class Large(MemoryStore):
+        @asynccontextmanager
+        async def blob(self, digest: Digest, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+            async def chunks() -> AsyncIterator[bytes]:
+                for _ in range(count):
+                    yield piece
+
+            yield chunks()
+
+    tracemalloc.start()
+    try:
+        async with encrypted(Large(), layer, [BOB.public_key()]) as ready:
+            async for chunk in ready.chunks:
+                assert chunk
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ready.size == layer.size
+    assert peak < 24 * 1024 * 1024
 
 
 async def test_who_reads_by_a_paper_adds_the_next(store: MemoryStore) -> None:
@@ -316,6 +407,11 @@ async def test_who_reads_by_a_paper_adds_the_next(store: MemoryStore) -> None:
 
     wrapped = merged([read_paper(for_carol.blob)])
     assert image.digest == (await decrypt(store, sealed, CAROL, papers=wrapped)).digest
+
+
+async def test_a_plain_image_has_no_recipients(store: MemoryStore) -> None:
+    with pytest.raises(NotEncryptable, match="no encrypted layer"):
+        await add_recipients(store, put_image(store), [ALICE], [BOB.public_key()])
 
 
 async def test_who_cannot_read_adds_nobody(store: MemoryStore) -> None:

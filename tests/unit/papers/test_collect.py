@@ -1,9 +1,7 @@
 """Collecting: every way, nothing twice, and what could not be looked at is said."""
 
-import tracemalloc
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -37,7 +35,6 @@ from retinue.papers.collect import collect
 from retinue.papers.facts import Verdict, Wanted
 from retinue.papers.judge import derive
 from retinue.papers.kinds import Kind
-from retinue.papers.limits import Limits
 from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
 
@@ -192,60 +189,6 @@ async def test_more_bytes_than_stated_are_not_read() -> None:
     await put(store, Made(liar, {digests.of(bundle): bundle}))
     found = await findings(store, "ci")
     assert ((), [f"paper {liar.digest}"]) == (found.facts, list(found.blind))
-
-
-# ---- Limits
-
-
-async def test_a_limit_names_what_it_cuts_off_and_lists_it() -> None:
-    store, papers = await signed("ci", "release", "third")
-    collected = await collect(store, IMAGE, limits=Limits(papers=2))
-    assert {paper.digest for paper in papers.values()} == {p.digest for p in collected.papers}
-    assert len(collected.contents) == 2
-    assert len(collected.blind) == 1
-    assert "limits.papers" in next(iter(collected.blind.values()))
-
-
-async def test_small_papers_come_before_large_ones() -> None:
-    store, papers = await signed("ci")
-    large = attestation("big", b'{"x":"' + b"x" * 5000 + b'"}')
-    await attach_bundle(store, IMAGE, large, created=CREATED)
-    small = len(store.blobs[payload(papers["ci"])])
-    for limits in (Limits(papers=1), Limits(total=small), Limits(statement=small)):
-        found = await findings(store, "ci", "big", limits=limits)
-        assert [fact.principal for fact in found.facts] == ["key:ci"]
-        assert len(found.blind) == 1
-
-
-async def test_a_junk_paper_that_claims_a_size_does_not_hide_the_payload() -> None:
-    store, papers = await signed("ci")
-    bundle = papers["ci"].blobs[1]
-    layer = {"mediaType": names.BUNDLE, "digest": bundle.digest, "size": 2**62}
-    await put(store, Made(artifact(IMAGE, layers=[layer])))
-    found = await findings(store, "ci")
-    assert Verdict.VERIFIED in {fact.verdict for fact in found.facts}
-
-
-async def test_no_time_left_is_blindness() -> None:
-    store, _ = await signed("ci")
-    found = await findings(store, "ci", limits=Limits(seconds=-1))
-    assert found.facts == ()
-    assert {IMAGE.digest: "it was not read in time (limits.seconds)"} == found.blind
-
-
-async def test_a_large_paper_is_in_a_file_and_not_in_memory() -> None:
-    store = await stored()
-    words = ",".join(f'"{number:06}"' for number in range(700_000))
-    big = attestation("ci", f'{{"words":[{words}]}}'.encode())
-    await attach_bundle(store, IMAGE, big, created=CREATED)
-    tracemalloc.start()
-    collected = await collect(store, IMAGE)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert [mmap] == [type(content) for content in collected.contents.values()]
-    assert peak < len(big)
-    (fact,) = derive(collected, trusting("ci"), Wanted()).facts
-    assert Verdict.VERIFIED is fact.verdict
 
 
 # ---- Ways

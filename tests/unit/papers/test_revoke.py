@@ -14,6 +14,7 @@ from retinue.papers.attach import attach_bundle
 from retinue.papers.revocationlist import (
     ListForked,
     ListLost,
+    ListProblem,
     ListRolledBack,
     Seen,
     next_version,
@@ -220,8 +221,19 @@ def test_a_list_of_another_shape_is_malformed(change: tuple[bytes, bytes]) -> No
 
 
 def test_a_list_expires_after_it_is_issued() -> None:
-    with pytest.raises(ValueError, match="before it is issued"):
+    with pytest.raises(ListProblem, match="before it is issued"):
         next_version(NAME, None, issued=CREATED, expires=CREATED)
+
+
+def test_a_list_is_no_longer_than_can_be_read() -> None:
+    def of(count: int) -> bytes:
+        entries = [Revocation("x" * 2000, f"reason {number}") for number in range(count)]
+        return next_version(NAME, None, add=entries, issued=CREATED, expires=CREATED + WEEK)
+
+    with pytest.raises(ListProblem, match="too many"):
+        of(1400)
+    bundle = sign_statement(of(1300), signer("boss"))
+    assert len(verify_list(bundle, NAME, trusting("boss")).entries) == 1300
 
 
 # ---- What an entry voids

@@ -16,6 +16,7 @@ from retinue.attest.proof import Format
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
 from retinue.oci.readers.table import read
+from retinue.oci.tags import cosign_tag
 from retinue.papers.collect import collect
 from retinue.papers.facts import Fact, Verdict, Wanted
 from retinue.papers.judge import derive
@@ -78,6 +79,39 @@ async def test_a_signed_relation_is_a_relation() -> None:
     assert (fact.kind, fact.verdict) == (Kind.RELATION, Verdict.VERIFIED)
 
 
+@pytest.mark.parametrize("suffix", ["sig", "att"])
+async def test_a_signed_pointer_is_no_signature_of_what_a_tag_says(suffix: str) -> None:
+    store = await stored()
+    paper = signed(to(OTHER))
+    await store.put_manifest(paper)
+    await store.put_tag(cosign_tag(IMAGE.digest, suffix) or "", paper.digest)
+    found = derive(await collect(store, IMAGE), TRUST, Wanted()).facts
+    assert [fact.verdict for fact in found] == [Verdict.UNSIGNED]
+
+
+async def test_a_signed_pointer_is_no_signature_of_what_an_index_says() -> None:
+    store = await stored()
+    paper = signed(to(OTHER))
+    claims = {
+        names.ANNOTATION_BUILDKIT_TYPE: names.BUILDKIT_ATTESTATION,
+        names.ANNOTATION_BUILDKIT_DIGEST: IMAGE.digest,
+    }
+    await store.put_manifest(paper)
+    await store.put_manifest(index(IMAGE, pointer(paper, annotations=claims)))
+    found = derive(await collect(store, IMAGE), TRUST, Wanted()).facts
+    assert [fact.verdict for fact in found] == [Verdict.UNSIGNED]
+
+
+async def test_a_signed_relation_of_another_image_is_nothing_about_this_one() -> None:
+    relation = to(OTHER, IMAGE, kind=names.OBJECT_RELATION, relation="org.example.sbom")
+    store = await stored()
+    paper = signed(relation)
+    await store.put_manifest(paper)
+    await store.put_tag(cosign_tag(IMAGE.digest, "sig") or "", paper.digest)
+    found = derive(await collect(store, IMAGE), TRUST, Wanted()).facts
+    assert [fact.verdict for fact in found] == [Verdict.UNSIGNED]
+
+
 async def test_a_pointer_by_nobody_we_know_has_no_anchor() -> None:
     (fact,) = await judged(signed(to(IMAGE)), Trust())
     assert (fact.verdict, fact.principal) == (Verdict.NO_ANCHOR, None)
@@ -100,16 +134,16 @@ async def test_a_pointer_by_nobody_we_know_has_no_anchor() -> None:
     ],
 )
 def test_the_form_of_a_layer(media_type: str, form: Form) -> None:
-    assert [form] == [part.form for part in parts_of(layered(media_type))]
+    assert [form] == [part.form for part in parts_of(layered(media_type), IMAGE.digest)]
 
 
 def test_known_layers_count_among_others() -> None:
-    parts = parts_of(layered("text/plain", names.BUNDLE, names.OCI_LAYER))
+    parts = parts_of(layered("text/plain", names.BUNDLE, names.OCI_LAYER), IMAGE.digest)
     assert [part.form for part in parts] == [Form.BUNDLE]
 
 
 def test_the_same_layer_twice_is_one_part() -> None:
-    assert len(parts_of(layered(names.BUNDLE, names.BUNDLE))) == 1
+    assert len(parts_of(layered(names.BUNDLE, names.BUNDLE), IMAGE.digest)) == 1
 
 
 @pytest.mark.parametrize(
@@ -122,7 +156,7 @@ def test_the_same_layer_twice_is_one_part() -> None:
     ],
 )
 def test_what_an_artifact_calls_itself_makes_no_signature(kind: str, expected: Kind) -> None:
-    (part,) = parts_of(layered("text/plain", artifactType=kind))
+    (part,) = parts_of(layered("text/plain", artifactType=kind), IMAGE.digest)
     assert (expected, Form.OPAQUE) == (part.kind, part.form)
 
 

@@ -153,7 +153,8 @@ class TestNames:
     RULE = rule(signatures=signatures(naming=Naming.DOCKER_REFERENCE))
     MIRROR = rule(
         signatures=signatures(
-            naming=Naming.DOCKER_REFERENCE, remap={"reg.acme/": "up.io/", "reg.acme/prod/": "hub/"}
+            naming=Naming.DOCKER_REFERENCE,
+            remap={"reg.acme/": "up.io/", "reg.acme/prod/": "hub.io/"},
         )
     )
 
@@ -170,7 +171,7 @@ class TestNames:
         assert not judged(self.RULE, fact("ci", reference=reference)).allowed
 
     def test_a_copy_keeps_the_name_of_its_source(self) -> None:
-        assert judged(self.MIRROR, fact("ci", reference="hub/app")).allowed
+        assert judged(self.MIRROR, fact("ci", reference="hub.io/app")).allowed
         assert not judged(self.MIRROR, fact("ci", reference="up.io/prod/app")).allowed
         assert not judged(self.MIRROR, fact("ci", reference="reg.acme/prod/app")).allowed
 
@@ -338,6 +339,14 @@ class TestAttestations:
         assert judged(asked, scan(at=NOW - HOUR)).allowed
         assert not judged(asked, scan(at=NOW - DAY)).allowed
 
+    @pytest.mark.parametrize("select", list(Select))
+    def test_attached_again_without_its_time_a_scan_is_no_older(self, select: Select) -> None:
+        asked = rule(attestations=(attestation(max_age=DAY, select=select),))
+        young, again = scan(at=NOW - HOUR, signature="1"), scan(name="again", signature="1")
+
+        assert judged(asked, young, again).allowed
+        assert not judged(asked, again).allowed
+
     def test_of_all_one_must_be_young_and_none_may_be_wrong(self) -> None:
         asked = rule(attestations=(clean_scan(Select.ALL, max_age=DAY),))
         old, young = scan(at=NOW - 9 * DAY), scan(at=NOW - HOUR)
@@ -434,6 +443,11 @@ class TestRevocations:
         assert not judged(self.POLICY, fact("ci"), revocations=listing(**stale)).allowed
         assert judged(self.POLICY, fact("ci"), revocations=listing()).allowed
 
+    def test_another_list_is_none(self) -> None:
+        other = listing(name="reg.mallory/trust")
+
+        assert not judged(self.POLICY, fact("ci"), revocations=other).allowed
+
     def test_a_rule_that_only_warns_passes_without_a_list(self) -> None:
         warning = policy(rule(signatures=signatures(), mode=Mode.WARN), revocation=self.TERMS)
 
@@ -498,6 +512,13 @@ class TestRules:
         assert not decision.allowed
         assert whys(decision, "deny") == ["CVE-2026-1"]
         assert not judged(denied, image="elsewhere/app").allowed
+
+    def test_the_same_bytes_under_another_digest_are_denied_too(self) -> None:
+        denied = policy(ONE, deny={PARENT: "CVE"}, unmatched=Unmatched.ALLOW)
+
+        assert not judged(denied, fact("ci", aliases=(PARENT,))).allowed
+        assert not judged(denied, fact("ci"), aliases=(PARENT,)).allowed
+        assert judged(denied, fact("ci"), fact("ci", "x", subject=PARENT)).allowed
 
     def test_all_matching_rules_apply(self) -> None:
         other = rule("other", signatures=signatures(1, "security"))

@@ -85,6 +85,13 @@ def test_one_key_in_two_policies_is_one_anchor() -> None:
     assert len(policy.trust.anchors) == 1
 
 
+def test_one_key_in_two_authorities_is_one_signer() -> None:
+    (rule,) = imported(HEAD + BY_KEY + BY_KEY.removeprefix("  authorities:\n")).rules
+
+    assert rule.signatures is not None
+    assert rule.signatures.of == ("prod-authority",)
+
+
 def test_attestations_become_sections() -> None:
     more = (
         "    attestations: [{name: a, predicateType: spdxjson}, {name: b, predicateType: vuln}]\n"
@@ -140,6 +147,11 @@ def test_what_always_passes_only_watches() -> None:
         ("index.docker.io/a/b", "docker.io/a/b"),
         ("alpine", "docker.io/library/alpine"),
         ("**", "**"),
+        ("ghcr**", "ghcr**"),
+        ("ghcr.io/a:*", "ghcr.io/a"),
+        ("ghcr.io/a:**", "ghcr.io/a"),
+        ("ghcr.io/a/**@sha256:**", "ghcr.io/a/**"),
+        ("alpine:*", "docker.io/library/alpine"),
     ],
 )
 def test_names_of_images_are_written_out(glob: str, image: str) -> None:
@@ -173,6 +185,10 @@ def spec(text: str) -> str:
         (
             spec("  authorities: [{static: {action: fail}}]\n"),
             "document 1.spec.authorities[0].static",
+        ),
+        (
+            spec("  authorities: [{key: {data: ../key.pub}}]\n"),
+            "document 1.spec.authorities[0].key.data",
         ),
         (spec("  authorities: [{name: a}]\n"), "document 1.spec.authorities[0]"),
         (

@@ -170,7 +170,7 @@ def requests(draw: st.DrawFn) -> Request:
     )
 
 
-EXAMPLES = settings(deadline=None, max_examples=int(os.environ.get("POLICY_EXAMPLES", "30")))
+EXAMPLES = settings(deadline=None, max_examples=int(os.environ.get("POLICY_EXAMPLES", "25")))
 FACTS = st.lists(evidence(), max_size=8)
 NO_ADVERSE = policies((Select.ANY,), (Tags.IGNORE,))
 
@@ -255,6 +255,25 @@ def test_papers_of_strangers_change_nothing(
     assert (withal.allowed, withal.undecided) == (without.allowed, without.undecided)
     if withal.valid_until is not None and without.valid_until is not None:
         assert withal.valid_until == without.valid_until
+
+
+@EXAMPLES
+@given(policies(), FACTS, lists(), requests(), st.data())
+def test_attaching_again_what_is_there_refuses_nothing(
+    by: Policy, facts: list[Fact], listed: Revocations | None, asked: Request, data: st.DataObject
+) -> None:
+    again = [
+        replace(
+            each,
+            paper=digest(f"again {i}"),
+            times=data.draw(st.sampled_from(((), each.times, (*each.times, time(NOW + 99 * DAY))))),
+        )
+        for i, each in enumerate(facts)
+        if data.draw(st.booleans())
+    ]
+
+    if answer(by, facts, listed, asked).allowed:
+        assert answer(by, [*facts, *again], listed, asked).allowed
 
 
 @EXAMPLES

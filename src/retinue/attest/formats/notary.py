@@ -91,7 +91,7 @@ def _read_cose(raw: bytes) -> Envelope:
     number = known.get(cose.LABEL_ALGORITHM)
     headers = _Headers(
         known,
-        cose.ALGORITHMS.get(number, number) if type(number) is int else number,
+        cose.ALGORITHMS.get(number) if type(number) is int else None,
         known.get(cose.LABEL_CONTENT_TYPE),
         known.get(cose.LABEL_CRITICAL),
         _epoch,
@@ -132,7 +132,7 @@ def _algorithm(headers: _Headers) -> str:
     algorithm = headers.algorithm
     if type(algorithm) is not str or algorithm not in cose.ALGORITHMS.values():
         allowed = ", ".join(sorted(cose.ALGORITHMS.values()))
-        raise Refused("alg", f"{algorithm!r:.80} is none of {allowed}")
+        raise Refused("alg", f"is none of {allowed}")
     if headers.content_type != names.NOTATION_PAYLOAD:
         raise Refused("cty", f"{headers.content_type!r:.120} is not {names.NOTATION_PAYLOAD!r}")
     return algorithm

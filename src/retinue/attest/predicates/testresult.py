@@ -12,7 +12,7 @@ RESULTS = frozenset({"PASSED", "WARNED", "FAILED"})
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Results:
     """`result` is PASSED, WARNED or FAILED; the rest are names of tests."""
 
     result: str
@@ -22,7 +22,7 @@ class Tested:
     failed: tuple[str, ...]
 
 
-def read(_: str, predicate: bytes) -> Tested:
+def read(_: str, predicate: bytes) -> Results:
     """Raises Malformed."""
     said = Object.of(predicate)
     result = said.needed("result")
@@ -30,7 +30,7 @@ def read(_: str, predicate: bytes) -> Tested:
         raise Malformed(
             "predicate", f"/result is {result[:40]!r}; want one of PASSED, WARNED, FAILED"
         )
-    return Tested(
+    return Results(
         result,
         said.text("url"),
         said.texts("passedTests"),

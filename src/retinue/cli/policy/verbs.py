@@ -8,6 +8,7 @@ from retinue.cli.tasks import Task
 TASKS = {
     "check": Task("policy.check", "look for mistakes in a policy file"),
     "explain": Task("policy.explain", "show every reason of the decision about an image"),
+    "import": Task("policy.take", "make a policy of another tool's"),
     "report": Task("policy.report", "list what a policy would refuse, before it is enforced"),
 }
 

@@ -6,6 +6,7 @@ A manifest that is a JSON Web Signature is a paper as a whole: a signed pointer 
 from collections.abc import Iterator, Mapping
 
 from retinue.oci import names
+from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.readers.table import read_generic
 from retinue.papers.kinds import Kind
@@ -19,9 +20,15 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def parts_of_objects(manifest: Manifest) -> tuple[Part, ...]:
-    """What a generic manifest says of others: each kind once."""
-    kinds = dict.fromkeys(_kinds(manifest)) or {Kind.OTHER: None}
+def parts_of_objects(manifest: Manifest, subject: Digest) -> tuple[Part, ...]:
+    """What a generic manifest itself says of the subject, each kind once.
+
+    Others can say that it is about something else: a tag, an index. Nobody has signed that, so what
+    says nothing of the subject is no signature of it.
+    """
+    kinds = dict.fromkeys(_kinds(manifest, subject))
+    if not kinds:
+        return (Part(Form.OPAQUE, Kind.OTHER, None),)
     if manifest.media_type == names.OCI_OBJECT_JWT:
         signed = [Kind.SIGNATURE if kind is Kind.POINTER else kind for kind in kinds]
         return tuple(Part(Form.TOKEN, kind, None) for kind in signed)
@@ -45,5 +52,9 @@ def says_of_others(manifest: Manifest) -> bool:
     return bool(objects) and all(item.type in KINDS for item in objects)
 
 
-def _kinds(manifest: Manifest) -> Iterator[Kind]:
-    return (KINDS[item.type] for item in read_generic(manifest) if item.type in KINDS)
+def _kinds(manifest: Manifest, subject: Digest) -> Iterator[Kind]:
+    """Of the pointers to it, and the relations of which it is the first part."""
+    for item in read_generic(manifest):
+        about = item.components[0].descriptor if item.components else None
+        if item.type in KINDS and about is not None and about.digest == subject:
+            yield KINDS[item.type]

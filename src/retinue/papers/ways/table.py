@@ -1,16 +1,17 @@
 """From a paper's manifest to what it holds: one reader per kind of manifest."""
 
 from retinue.oci import names
+from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.papers.ways.layers import form_of, layers, parts_of_layers
 from retinue.papers.ways.objects import OBJECTS, parts_of_objects, says_of_others
 from retinue.papers.ways.part import Form, Part
 
 
-def parts_of(manifest: Manifest) -> tuple[Part, ...]:
-    """The payloads of a paper, one at least, in the order of the document."""
+def parts_of(manifest: Manifest, subject: Digest) -> tuple[Part, ...]:
+    """The payloads of a paper about a subject, one at least, in the order of the document."""
     if manifest.media_type in OBJECTS:
-        return parts_of_objects(manifest)
+        return parts_of_objects(manifest, subject)
     return parts_of_layers(manifest)
 
 

@@ -4,10 +4,12 @@ All policies that match an image must pass, and any authority within one: the sa
 rule. What cannot be said is refused, never left out. What is said otherwise is a comment.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retinue.papers.kinds import Kind
+from retinue.policy.anchors import INLINE
 from retinue.policy.errors import ImportRefused, PolicyInvalid
 from retinue.policy.globs import BadGlob, parse_image
 from retinue.policy.importers.expressions import literal, whole
@@ -18,6 +20,10 @@ from retinue.policy.ruleset import paper_type
 API = ("policy.sigstore.dev/v1beta1", "policy.sigstore.dev/v1alpha1")
 HUB = "docker.io"
 _LANGUAGES = "policies in CUE or Rego are programs; say what they ask for with `where`, by hand"
+
+
+_ANY = re.compile(r"(?::|@(?:sha256:)?)\*\*?$")
+"""How globs end that are about any tag or digest: they match whole references there."""
 
 
 @dataclass(slots=True)
@@ -42,6 +48,9 @@ def convert(raw: bytes) -> str:
     made = Document("ClusterImagePolicy (policy.sigstore.dev)")
     made.notes.append(
         "No revocation list is named: add [revocation] to be able to take a signature back."
+    )
+    made.notes.append(
+        "Globs are about repositories here: all tags and digests of one are held to its rule."
     )
     for each in found:
         _policy(each, made)
@@ -75,8 +84,8 @@ def _image(node: Node) -> str:
     glob = node.needed("glob")
     node.done()
     full = {"*": f"{HUB}/library/*", "*/*": f"{HUB}/*/*"}.get(glob, glob)
-    full = full.replace("index.docker.io/", f"{HUB}/", 1)
-    if "/" not in full and not full.startswith("**"):
+    full = _ANY.sub("", full.replace("index.docker.io/", f"{HUB}/", 1))
+    if "/" not in full and "**" not in full:
         full = f"{HUB}/library/{full}"
     try:
         return parse_image(full).text
@@ -103,7 +112,7 @@ def _rule(
         values["transparency"] = "required"
         if not all(each.logged for each in authorities):
             notes.append("Stricter: a log entry is asked of every authority, not only of some.")
-    anchors: list[Plain] = [anchor for each in authorities for anchor in each.anchors]
+    anchors = list(dict.fromkeys(anchor for each in authorities for anchor in each.anchors))
     kinds = {tuple(each.attestations) for each in authorities}
     if kinds == {()}:
         made.add("[[rule]]", values, notes)
@@ -192,7 +201,9 @@ def _key(
     node.forget("hashAlgorithm")
     said = list(notes)
     if data:
-        pem = data
+        pem = f"{data.strip()}\n"
+        if not pem.startswith(INLINE):
+            raise node.refuse("data", "is no public key in PEM")
     else:
         where = kms or f"the secret {secret.text('namespace')}/{secret.text('name')}"
         pem = f"{named(where.rpartition(':')[2].strip('/'), ())}.pub"

@@ -29,6 +29,8 @@ def documents(raw: bytes) -> Sequence[Any]:
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
             keys = [key.value for key, _ in node.value]
             for key in keys:
+                if key == "<<":
+                    raise ImportRefused("YAML", "merges mappings (<<); write them out")
                 if keys.count(key) > 1:
                     raise ImportRefused("YAML", f"has the key {str(key)[:80]!r} twice in one place")
             return super().construct_mapping(node, deep=deep)
@@ -38,7 +40,7 @@ def documents(raw: bytes) -> Sequence[Any]:
         raise ImportRefused("YAML", f"has more than {MAX_BYTES} bytes")
     try:
         found = list(yaml.load_all(raw, Loader))
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, OverflowError) as problem:  # impossible dates, numbers
         raise ImportRefused("YAML", " ".join(str(problem).split())[:300]) from None
     return [document for document in found if document is not None]
 

@@ -44,7 +44,7 @@ def _everywhere(
 
 def _of_child(hearing: Hearing, child: Digest, check: Callable[[Digest], Section]) -> Section:
     section = check(child)
-    refusal = deny.denied(hearing.case.policy, child)
+    refusal = deny.denied(hearing.case, child)
     if refusal is not None:
         why = f"{child} is denied: {refusal.why}"
         return Section(section.check, met=False, settled=True, why=why, papers=section.papers)
@@ -69,7 +69,7 @@ def _covered(hearing: Hearing, own: Section) -> Section:
     parents = hearing.case.request.parents
     papers = own.papers
     for parent, depth in sorted(parents.items(), key=lambda item: (item[1], item[0])):
-        if not 1 <= depth <= MAX_DEPTH or deny.denied(hearing.case.policy, parent) is not None:
+        if not 1 <= depth <= MAX_DEPTH or deny.denied(hearing.case, parent) is not None:
             continue
         sections = list(_of_parent(hearing, parent))
         papers += tuple(reason for section in sections for reason in section.papers)

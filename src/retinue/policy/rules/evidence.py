@@ -36,6 +36,12 @@ class Case:
     def about(self, subject: Digest) -> Sequence[Fact]:
         return self._by_subject.get(subject, ())
 
+    def same_as(self, digest: Digest) -> Collection[Digest]:
+        """A digest, and the others of the same bytes as far as they are known."""
+        known = [self.request.aliases] if digest == self.request.digest else []
+        known += [fact.aliases for fact in self.about(digest) if fact.subject == digest]
+        return dict.fromkeys((digest, *(each for aliases in known for each in aliases)))
+
     @cached_property
     def _by_subject(self) -> Mapping[Digest, Sequence[Fact]]:
         found: dict[Digest, list[Fact]] = defaultdict(list)
@@ -71,11 +77,12 @@ class Case:
 
         Every such time is an upper bound of when it was signed; the earliest says most.
         """
-        return _earliest(rule, fact.times)
+        return _earliest(rule, fact.times) if fact.times else None
 
     def signed_at(self, fact: Fact, rule: Rule) -> TrustedTime | None:
         """The same of all copies of its signature."""
-        return _earliest(rule, self._times.get(fact.signature or "", fact.times))
+        times = self._times.get(fact.signature or "", fact.times)
+        return _earliest(rule, times) if times else None
 
     @cached_property
     def _stated(self) -> Sequence[Revocation]:
@@ -88,7 +95,7 @@ class Case:
     def revoked(self, fact: Fact) -> Revocation | None:
         """What voids a fact: an entry of the list, or a revocation paper."""
         listed = self.revocations.voids(fact) if self.revocations is not None else None
-        return listed or first_voiding(self._stated, fact)
+        return listed or (first_voiding(self._stated, fact) if self._stated else None)
 
 
 def _order(fact: Fact) -> tuple[str, ...]:
@@ -101,6 +108,8 @@ def _order(fact: Fact) -> tuple[str, ...]:
 
 def _earliest(rule: Rule, times: Collection[TrustedTime]) -> TrustedTime | None:
     believed = [time for time in times if _believes(rule, time)]
+    if len(believed) == 1:
+        return believed[0]
     return min(believed, key=lambda time: (time.at, time.authority), default=None)
 
 

@@ -20,7 +20,7 @@ def check(
     """A line where the policy names a list: without a fresh one nothing that is enforced passes."""
     if policy.revocation is None or policy.revocation.list is None:
         return None
-    if revocations is None:
+    if revocations is None or revocations.name != policy.revocation.list:
         why = f"there is no valid list at hand; it is kept in {policy.revocation.list}"
         return Reason(rule.name, CHECK, Outcome.UNDECIDED, why, None, rule.enforced)
     ended = [each for each in ends(policy, revocations) if now >= each]

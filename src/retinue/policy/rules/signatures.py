@@ -1,6 +1,7 @@
 """k distinct principals signed (trust.md 2 and 8)."""
 
-from retinue.oci.digest import Digest
+from retinue.oci.digest import Digest, InvalidDigest
+from retinue.oci.reference import InvalidReference, parse
 from retinue.papers.facts import Fact
 from retinue.papers.kinds import Kind
 from retinue.policy.decision import Outcome, Reason
@@ -57,8 +58,9 @@ def _misnamed(asked: Signatures, fact: Fact, image: str) -> str | None:
     wanted = original_name(image, asked)
     if fact.reference is None:
         return f"names no image, and must name {wanted}"
-    named = repository(fact.reference)
-    return None if named == wanted else f"is for {named}, not for {wanted}"
+    if repository(fact.reference) == wanted:
+        return None
+    return f"is for {fact.reference}, not for {wanted}"
 
 
 def original_name(image: str, asked: Signatures) -> str:
@@ -69,8 +71,10 @@ def original_name(image: str, asked: Signatures) -> str:
     return image
 
 
-def repository(reference: str) -> str:
-    """HOST/REPOSITORY of a reference, without its tag and digest."""
-    named = reference.partition("@")[0]
-    slash, colon = named.rfind("/"), named.rfind(":")
-    return named[:colon] if colon > slash else named
+def repository(reference: str) -> str | None:
+    """HOST/REPOSITORY of a reference, as rules see it; None for what is none."""
+    try:
+        parsed = parse(reference)
+    except (InvalidReference, InvalidDigest):
+        return None
+    return f"{parsed.host}/{parsed.repository}"

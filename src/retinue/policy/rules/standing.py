@@ -1,14 +1,15 @@
 """Whether a paper counts at all: verified, by somebody who is asked for, in time, not revoked."""
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from retinue.attest.anchors import AnchorKey
-from retinue.attest.proof import TrustedTime
 from retinue.papers.facts import Fact, Verdict
 from retinue.policy.decision import Outcome
 from retinue.policy.rules.evidence import Hearing
+
+_ALWAYS = (None, None, None)
 
 
 class Objection(NamedTuple):
@@ -55,6 +56,8 @@ def _lapsed(hearing: Hearing, fact: Fact) -> str | None:
     come with another certificate for the same key, so its time is held against this one.
     """
     since, until = fact.not_before, fact.not_after
+    if since is None and until is None:
+        return None
     other = hearing.signed_at(fact)
     if hearing.stamped(fact) is not None or _within(other.at if other else None, since, until):
         return None
@@ -75,18 +78,19 @@ def _outside(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
     Judged by its own time, and by that of all copies: another copy can help, and never harm, or
     taking one away would let through what was refused.
     """
-    times = dict.fromkeys((hearing.stamped(fact), hearing.signed_at(fact)))
-    whys = [why for time in times for why in _windows(hearing, fact, of, time)]
-    return None if None in whys else next(why for why in whys if why is not None)
-
-
-def _windows(
-    hearing: Hearing, fact: Fact, of: Collection[str], signed: TrustedTime | None
-) -> Iterable[str | None]:
+    missed = None
     for anchor in fact.anchors:
-        if anchor in of:
-            key = hearing.case.policy.keys.get((anchor, fact.key or ""))
-            yield outside(key, signed.at if signed else None, hearing.now) if key else None
+        if anchor not in of:
+            continue
+        key = hearing.case.policy.keys.get((anchor, fact.key or ""))
+        if key is None or (key.since, key.until, key.revoked) == _ALWAYS:
+            return None
+        own, all_copies = hearing.stamped(fact), hearing.signed_at(fact)
+        for time in (own,) if own == all_copies else (own, all_copies):
+            missed = outside(key, time.at if time else None, hearing.now)
+            if missed is None:
+                return None
+    return missed
 
 
 def outside(key: AnchorKey, signed: datetime | None, now: datetime) -> str | None:
@@ -111,7 +115,7 @@ def outside(key: AnchorKey, signed: datetime | None, now: datetime) -> str | Non
 
 
 def _at(instant: datetime) -> str:
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def told(hearing: Hearing, fact: Fact) -> str:

@@ -49,8 +49,7 @@ def serving(
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             raw = self.rfile.read(length)
-            is_json = "json" in self.headers.get("Content-Type", "") and raw
-            body = json.loads(raw) if is_json else raw
+            body = json.loads(raw) if raw.startswith(b"{") else raw
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked = Asked(self.command, self.path, headers, body)
             fake.asked.append(asked)
@@ -64,7 +63,7 @@ def serving(
             self.end_headers()
             self.wfile.write(data)
 
-        do_POST = do_GET  # noqa: N815 - the base class's name
+        do_POST = do_PUT = do_GET  # noqa: N815 - the base class's names
 
         def log_message(self, *_: Any) -> None:
             return

@@ -23,7 +23,7 @@ softhsm = pytest.mark.skipif(MODULE is None, reason="SoftHSM is not installed: s
 
 @pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A token `builders` with a P-256, a P-384 and an RSA key, two of one name, and the PIN set."""
+    """A token `builders` with keys of each kind, two of one name, and the PIN set."""
     pytest.importorskip("pkcs11")
     assert MODULE is not None
     folder = tmp_path_factory.mktemp("softhsm")
@@ -63,6 +63,12 @@ def _fill() -> None:
                 local=True,
             )
             parameters.generate_keypair(label=label, id=bytes([number]), store=True)
+        ed25519 = bytes.fromhex("130c656477617264733235353139")  # PrintableString, PKCS #11 3.0
+        session.create_domain_parameters(
+            library.KeyType.EC_EDWARDS, {library.Attribute.EC_PARAMS: ed25519}, local=True
+        ).generate_keypair(
+            mechanism=library.Mechanism.EC_EDWARDS_KEY_PAIR_GEN, label="ed", id=b"ed", store=True
+        )
         session.generate_keypair(library.KeyType.RSA, 2048, label="rsa", id=b"rsa", store=True)
 
 
@@ -72,7 +78,9 @@ def pin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @softhsm
-@pytest.mark.parametrize("key", ["object=p256", "id=%00", "object=p384", "object=rsa;type=private"])
+@pytest.mark.parametrize(
+    "key", ["object=p256", "id=%00", "object=p384", "object=rsa;type=private", "object=ed"]
+)
 def test_what_a_token_signs_its_public_key_verifies(token: str, pin: None, key: str) -> None:
     signer = open_signer(f"{token};{key}")
 

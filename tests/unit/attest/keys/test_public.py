@@ -12,13 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import (
     rsa,
     x25519,
 )
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from nacl import bindings
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from retinue.attest.errors import KeyUnusable, Refused, SignerFailed
 from retinue.attest.keys import private, public
@@ -26,6 +20,7 @@ from retinue.attest.keys.key import Algorithm
 from retinue.attest.keys.message import Message, as_message
 from retinue.attest.keys.private import wrap_private
 from retinue.attest.keys.public import wrap
+from signing import ph_signature
 from trust_vectors import private as signer_of
 
 PARTS = (b"one ", b"message", b"")
@@ -33,14 +28,6 @@ OTHER = (b"another message",)
 
 SHA = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
 CURVES = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
-
-
-def ph_signature(key: ed25519.Ed25519PrivateKey, message: bytes) -> bytes:
-    seed = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    _, secret = bindings.crypto_sign_seed_keypair(seed)
-    state = bindings.crypto_sign_ed25519ph_state()
-    bindings.crypto_sign_ed25519ph_update(state, message)
-    return bindings.crypto_sign_ed25519ph_final_create(state, secret)
 
 
 @pytest.mark.parametrize(
