@@ -166,11 +166,7 @@ class Config:
     )
     workers: int = option(0, COUNT, "worker processes; 0: one for each core")
     threads: int = option(4, COUNT, "threads for file work in each worker", least=1)
-    pin: bool = option(
-        True,
-        SWITCH,
-        "keep the network threads of each worker on one core, where there is a worker for each",
-    )
+    pin: bool = option(True, SWITCH, "one worker for each core: keep its network threads there")
     durable: bool = option(
         True, SWITCH, "acknowledge a push only once it is on disk; false loses data on power loss"
     )
