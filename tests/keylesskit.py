@@ -54,7 +54,8 @@ class Local:
         lower = {name.lower(): value for name, value in headers.items()}
         answer = self.stack.answer(Asked("POST", parts.path, lower, body))
         if answer.status >= 300:
-            raise SignerFailed(url, f"it answered {answer.status} {answer.body.decode()}")
+            reason = f"it answered {answer.status} {answer.body.decode()}"
+            raise SignerFailed(url, reason, answer.status)
         change = self.tamper.get(parts.path.rpartition("/")[2])
         return change(answer.body) if change else answer.body
 

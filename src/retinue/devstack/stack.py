@@ -19,6 +19,7 @@ from retinue.strictjson import InvalidJson, loads
 
 MAX_BODY = 64 * 1024 * 1024
 
+_ENTRY = "/api/v1/log/entries/"
 _JSON = "application/json"
 _PEM = "application/pem-certificate-chain"
 _STAMP = "application/timestamp-reply"
@@ -103,13 +104,12 @@ class Stack:
 
     def _route(self, asked: Asked) -> Answer:
         service = _ROUTES.get((asked.method, asked.path))
-        if service is not None:
-            with self._lock:
-                return service(self, asked)
-        prefix = "/api/v1/log/entries/"
-        if asked.method == "GET" and asked.path.startswith(prefix):
-            return _json(self.logs[0].get(asked.path.removeprefix(prefix)))
-        raise NotGiven(404, f"there is nothing for {asked.method} {asked.path[:100]}")
+        if service is None and asked.method == "GET" and asked.path.startswith(_ENTRY):
+            service = Stack.entry
+        if service is None:
+            raise NotGiven(404, f"there is nothing for {asked.method} {asked.path[:100]}")
+        with self._lock:
+            return service(self, asked)
 
     def login(self, asked: Asked) -> Answer:
         found = parse_qs(urlsplit(asked.target).query)
@@ -157,6 +157,9 @@ class Stack:
         place = {"ETag": name, "Location": f"/api/v1/log/entries/{name}"}
         return Answer(201, _encode(entry), headers=place)
 
+    def entry(self, asked: Asked) -> Answer:
+        return _json(self.logs[0].get(asked.path.removeprefix(_ENTRY)))
+
     def logged(self, asked: Asked) -> Answer:
         return _json(self.logs[0].at(asked.query("logIndex")))
 
@@ -165,6 +168,7 @@ class Stack:
         names, indexes = wanted.get("entryUUIDs") or [], wanted.get("logIndexes") or []
         log = self.logs[0]
         found = [*(log.get(str(n)) for n in names), *(log.at(str(i)) for i in indexes)]
+        found += [log.known(proposed) for proposed in wanted.get("entries") or []]
         return Answer(200, json.dumps(found).encode())
 
     def head(self, _: Asked) -> Answer:

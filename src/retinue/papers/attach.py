@@ -19,6 +19,7 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
 from retinue.papers.collect import collect
 from retinue.papers.collected import Collected
+from retinue.papers.content import Content
 from retinue.papers.limits import Limits
 from retinue.papers.proving import prove, statement_in
 from retinue.papers.ways.artifact import receipt_paper, sbom_paper, statement_paper
@@ -26,6 +27,7 @@ from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
 from retinue.papers.ways.notation import notation_paper
 from retinue.papers.ways.part import Form
+from retinue.papers.witnessed import Seen, seen_in_bundle, seen_of
 
 DIFFERENCE = 256 * 1024
 """Bytes by which two bundles around one statement may differ."""
@@ -125,7 +127,7 @@ async def attach_notation(
         if not isinstance(new, Proof):
             raise new
         present = await _present(store, subject, len(envelope), Form.NOTATION)
-        for paper, proof in _proofs(present, target, signer, Form.NOTATION):
+        for paper, proof, _ in _proofs(present, target, signer, Form.NOTATION):
             if _lasting(new) == _lasting(proof) and new.expires is None is proof.expires:
                 return Attached(paper, new=False)
     await put(store, made)
@@ -241,25 +243,33 @@ def _said(
 
     new = verify_bundle(bundle, target, signer)
     others: list[Digest] = []
-    for paper, proof in _proofs(present, target, signer):
+    wanted = _seen(bundle, new, signer)
+    for paper, proof, content in _proofs(present, target, signer):
         if _same(new, proof):
-            return _Said(paper)
-        if proof.statement is not None and proof.statement.predicate_type == predicate_type:
+            if wanted <= _seen(content, proof, signer):
+                return _Said(paper)
+        elif proof.statement is not None and proof.statement.predicate_type == predicate_type:
             others.append(paper)
     return _Said(None, tuple(dict.fromkeys(others)))
 
 
+def _seen(bundle: Content, proof: Proof, signer: Trust) -> Seen:
+    """What witnesses said: verified where a root says whom to believe, else whatever is there."""
+    return seen_of(proof) if signer.roots else seen_in_bundle(bundle)
+
+
 def _proofs(
     present: Collected, target: Target, signer: Trust, form: Form = Form.BUNDLE
-) -> Sequence[tuple[Digest, Proof]]:
+) -> Sequence[tuple[Digest, Proof, Content]]:
     """What this signer's papers of a form that are there prove."""
-    found: list[tuple[Digest, Proof]] = []
+    found: list[tuple[Digest, Proof, Content]] = []
     for paper in present.papers:
         for part in paper.parts:
             content = present.contents.get(part.blob.digest) if part.blob is not None else None
             if part.form is form and content is not None:
                 outcomes = prove(part.form, part.blob, content, target, signer)
-                found += [(paper.digest, each) for each in outcomes if isinstance(each, Proof)]
+                proofs = (each for each in outcomes if isinstance(each, Proof))
+                found += [(paper.digest, each, content) for each in proofs]
     return found
 
 

@@ -17,6 +17,7 @@ from retinue.attest.certificates import identity, verify_chain
 from retinue.attest.checkpoint import check_signed, read_checkpoint
 from retinue.attest.formats import dsse
 from retinue.attest.logentry import read_body
+from retinue.attest.tlog import read_entry
 from retinue.devstack.errors import StateUnusable
 from retinue.devstack.stack import Answer, Asked
 from retinue.oci import names
@@ -265,6 +266,27 @@ def test_the_second_log_keeps_hashes(dev: Local, name: str, details: str, status
     answer = post(dev, "/api/v2/log/entries", second(OTHERS[name], digest, details))
 
     assert answer.status == status
+
+
+@pytest.mark.parametrize(("payload", "status"), [(STATEMENT, 201), (b"other", 400)])
+def test_the_second_log_keeps_envelopes_as_cosign_2_writes_them(
+    dev: Local, payload: bytes, status: int
+) -> None:
+    found = {**json.loads(envelope(KEY)), "payload": text(payload)}
+    raw = text(KEY.public_key().public_bytes(Encoding.DER, SPKI))
+    verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", "publicKey": {"rawBytes": raw}}
+
+    answer = post(
+        dev,
+        "/api/v2/log/entries",
+        {"dsseRequestV002": {"envelope": found, "verifiers": [verifier]}},
+    )
+
+    assert answer.status == status
+    if status == 201:
+        entry = read_entry(json.loads(answer.body))
+        said = read_body(entry.body, "dsse", "0.0.2")
+        assert (entry.kind, said.digest) == ("dsse", hashlib.sha256(payload).digest())
 
 
 def test_the_second_log_takes_no_hash_of_something_else(dev: Local) -> None:
