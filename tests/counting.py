@@ -34,6 +34,9 @@ class Counted:
     async def commit(self, change: Callable[[], Change[T]]) -> T:
         return await self._catalog.commit(lambda: self._counted(change()))
 
+    def generation(self) -> int | None:
+        return self._catalog.generation()
+
     async def close(self) -> None:
         await self._catalog.close()
 

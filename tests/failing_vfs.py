@@ -1,6 +1,6 @@
 """SQLite's way to the disk, failing on demand: `Disk` counts calls and fails the chosen one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import count
@@ -24,6 +24,8 @@ class Disk(apsw.VFS):
         self._fails: tuple[Call, type[apsw.Error]] | None = None
         self._left = 0
         self.failed = 0
+        self.watch: Callable[[Call], None] = lambda _: None
+        """Called at every call, in its thread."""
 
     def xOpen(  # noqa: N802 - SQLite's name
         self, name: "str | apsw.URIFilename | None", flags: list[int]
@@ -40,6 +42,7 @@ class Disk(apsw.VFS):
             self._fails = None
 
     def meet(self, call: Call) -> None:
+        self.watch(call)
         if self._fails is None or self._fails[0] is not call:
             return
         if self._left > 0:

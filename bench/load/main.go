@@ -58,7 +58,7 @@ func main() {
 	case "images":
 		report(timed(o, imageWorker(o)))
 	case "head":
-		report(timed(o, headWorker(o)))
+		report(headRate(o))
 	case "seed":
 		report(seed(o))
 	case "fill":

@@ -237,8 +237,7 @@ async def test_extensions_are_told_for_all_and_for_one_repository(rig: Rig) -> N
 async def test_pulls_are_counted_when_they_are_written_down(rig: Rig) -> None:
     await rig.basics()
     digest = await rig.push(image(), "v1")
-    services = rig.services()
-    rig.entry._services = services
+    services = rig.entry._services
     for _ in range(3):
         await rig.call("GET", f"/v2/{NAME}/manifests/v1")
     await rig.call("HEAD", f"/v2/{NAME}/manifests/v1")

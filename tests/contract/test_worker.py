@@ -65,8 +65,7 @@ async def test_a_task_that_fails_is_reported_counted_and_tried_again(
 async def test_the_last_pulls_are_written_down_at_the_end(rig: Rig) -> None:
     await rig.basics()
     digest = await rig.push(image(), "v1")
-    services = rig.services()
-    rig.entry._services = services
+    services = rig.entry._services
     running = Worker(services, [], "one")
     running.start()
     await rig.call("GET", f"/v2/{NAME}/manifests/v1")

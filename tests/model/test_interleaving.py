@@ -534,6 +534,9 @@ class Between:
         await self._count()
         return await self._catalog.commit(change)
 
+    def generation(self) -> int | None:
+        return self._catalog.generation()
+
     async def close(self) -> None:
         await self._catalog.close()
 

@@ -5,7 +5,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from builders import LAYER, blobs_of, image
 from retinue.oci import digest as digests
-from serving import Serving, free_port
+from serving import Serving, free_port, until
 
 LARGE = bytes(range(256)) * 8192
 Start = Callable[..., Serving]
@@ -34,14 +33,6 @@ def children(serving: Serving) -> set[int]:
     pid = serving.process.pid
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {int(each) for each in found}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Poll what no event tells."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 # ---- content over real connections

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from granian import loops
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols, TaskImpl
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -28,7 +29,8 @@ from retinue.registry.catalog.opening import migrate_now, open_catalog
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import listening, logs, operations, traces
+from retinue.registry.http import cores, listening, logs, operations, traces
+from retinue.registry.http.early import Early, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
 from retinue.registry.http.table import TABLE
@@ -63,6 +65,10 @@ class Application:
         except RetinueError as problem:
             _log.critical("this process cannot start: %s", problem)
             sys.exit(1)
+        if self._config.pin and processes(self._config) >= len(os.sched_getaffinity(0)):
+            with self._turn:
+                before = cores.keep_to_one()
+            loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
         gc.freeze()  # what is loaded by now stays: collections need not walk it
@@ -79,9 +85,10 @@ class Application:
         worker = Worker(services, upkeep(config), f"{services.boot}:{os.getpid()}")
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
-        entry = Entry(services, table, secrets.token_hex(4))
+        aside = self._shared.claim(self._turn, _alive)
+        entry = Entry(services, table, secrets.token_hex(4), aside)
         if not config.traces:
-            return _Open(entry, services, blobs, worker, None)
+            return _Open(Early(entry.hot, entry), services, blobs, worker, None)
         tracers = traces.provider(config.traces)
         return _Open(traces.traced(entry, tracers), services, blobs, worker, tracers)
 
@@ -114,7 +121,7 @@ async def open_services(config: Config, blobs: BlobStore, metrics: Metrics) -> S
         clock=_microseconds,
         secret=await meta.secret(catalog),
         access=gate(config, time.monotonic, metrics),
-        cache=ByteCache(config.cache),
+        cache=ByteCache(config.cache - config.cache // 4),  # the rest is for hot answers
         boot=_boot(),
         metrics=metrics,
     )
@@ -140,6 +147,9 @@ def _alive(process: int) -> bool:
     return Path(f"/proc/{process}").exists()
 
 
+loops.register("auto")(new_loop)
+
+
 class Server(MPServer):
     """Processes that share one port. SIGTERM drains, SIGHUP renews them one after the other."""
 
@@ -152,7 +162,7 @@ class Server(MPServer):
             interface=Interfaces.RSGI,
             task_impl=TaskImpl.asyncio,
             workers=processes(config),
-            loop=Loops.uvloop,
+            loop=Loops.auto,  # see `new_loop`
             http=HTTPModes.auto if config.tls_cert else HTTPModes.http1,
             websockets=False,
             backpressure=4096,
@@ -223,7 +233,7 @@ def serve(config: Config) -> int:
     migrate_now(config.catalog)
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)
-    shared = Shared(2 * processes(config) + 2)
+    shared = Shared(4 * processes(config) + 4)  # two each, and as many while they are renewed
     turn = multiprocessing.Lock()
     server = Server(config, shared)
     server.on_startup(partial(_announce, config, password))

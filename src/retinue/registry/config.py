@@ -166,6 +166,7 @@ class Config:
     )
     workers: int = option(0, COUNT, "worker processes; 0: one for each core")
     threads: int = option(4, COUNT, "threads for file work in each worker", least=1)
+    pin: bool = option(True, SWITCH, "one worker for each core: keep its network threads there")
     durable: bool = option(
         True, SWITCH, "acknowledge a push only once it is on disk; false loses data on power loss"
     )
@@ -198,7 +199,7 @@ class Config:
     inline_blob: int = option(64 << 10, SIZE, "blobs up to this size are kept in the catalog")
     sparse: bool = option(False, SWITCH, "accept indexes whose children are missing")
     referrers_page: int = option(4 << 20, SIZE, "referrers lists are paged past this size")
-    cache: int = option(64 << 20, SIZE, "memory for verified manifests and lists in each worker")
+    cache: int = option(64 << 20, SIZE, "memory for what is read often, in each worker")
     old_discovery: bool = option(False, SWITCH, "answer the discovery endpoints of earlier drafts")
     notice: str = option("", TEXT, "text that clients are shown with every answer (Warning header)")
     upload_expires: float = option(

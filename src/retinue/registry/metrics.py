@@ -1,7 +1,7 @@
 """Every metric of the registry, declared once, counted in memory that its processes share.
 
-Each process owns a slot: a row of 64-bit cells that nobody else writes. `/metrics` adds up the
-slots. A process that starts in the place of another one goes on counting in its slot.
+Each thread that counts owns a slot: a row of 64-bit cells that nobody else writes. `/metrics` adds
+up the slots. A process that starts in the place of another one goes on counting in its slots.
 """
 
 import mmap
@@ -14,6 +14,8 @@ from itertools import product
 from typing import TypeAlias
 
 Labels: TypeAlias = tuple[str, ...]
+Places: TypeAlias = tuple[int, int, int]
+"""Cells of one kind of request: its number, its durations, its bytes."""
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "other")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -141,6 +143,7 @@ class Metrics:
         self._durations = {key[0]: at for key, at in CELLS[DURATION.name].items()}
         self._sent = {key[0]: at for key, at in CELLS[SENT.name].items()}
         self._flying = CELLS[IN_FLIGHT.name][()]
+        self._hits = CELLS[CACHE_HITS.name][()]
 
     def add(self, metric: Counter, amount: float = 1, *labels: str) -> None:
         self.cells[CELLS[metric.name][labels]] += int(amount * metric.scale)
@@ -154,19 +157,30 @@ class Metrics:
 
     def end(self, resource: str, method: str, status: int, seconds: float, sent: int) -> None:
         """It was answered. `resource` as routes name it. On the hot path: five additions."""
-        cells = self.cells
-        cells[self._flying] -= 1
+        self.cells[self._flying] -= 1
+        self.count(self.places(resource, method, status), seconds, sent)
+
+    def places(self, resource: str, method: str, status: int) -> Places:
         if resource not in self._durations:
             resource = _group(resource)
         at = self._requests.get((resource, method, status // 100))
         if at is None:
             at = self._requests[resource, "other", status // 100]
+        return at, self._durations[resource], self._sent[resource]
+
+    def count(self, places: Places, seconds: float, sent: int) -> None:
+        """A request that nobody saw in flight."""
+        cells = self.cells
+        at, base, bytes_sent = places
         cells[at] += 1
         if sent:
-            cells[self._sent[resource]] += sent
-        base = self._durations[resource]
-        cells[base + bisect_left(SECONDS, seconds)] += 1
+            cells[bytes_sent] += sent
+        cells[base + (bisect_left(SECONDS, seconds) if seconds > SECONDS[0] else 0)] += 1
         cells[base + _SUM] += int(seconds * 1_000_000)
+
+    def hit(self) -> None:
+        """An answer from memory."""
+        self.cells[self._hits] += 1
 
 
 def _group(resource: str) -> str:
@@ -176,11 +190,11 @@ def _group(resource: str) -> str:
 
 
 class Shared:
-    """Slots for `processes`, in memory that is inherited by forked processes."""
+    """Slots in memory that is inherited by forked processes."""
 
-    def __init__(self, processes: int) -> None:
-        self.slots = processes
-        self._memory = mmap.mmap(-1, (1 + processes * WIDTH) * 8)
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._memory = mmap.mmap(-1, (1 + slots * WIDTH) * 8)
         cells = memoryview(self._memory).cast("Q")
         self._flags, self._cells = cells[:1], cells[1:]
 

@@ -43,9 +43,8 @@ async def flush(services: Services) -> None:
             services.pulls.give_back(taken[start:])
             raise
         services.metrics.add(PULLS, sum(each.count for each in batch))
-    if services.pulls.lost:
-        services.metrics.add(PULLS_LOST, services.pulls.lost)
-        services.pulls.lost = 0
+    if lost := services.pulls.forget_lost():
+        services.metrics.add(PULLS_LOST, lost)
 
 
 def _rows(pulled: Sequence[Pulled]) -> list[tuple[int, bytes, int, int]]:

@@ -121,4 +121,9 @@ class Catalog(Protocol):
         """
         ...
 
+    def generation(self) -> int | None:
+        """A number that is the same for as long as nothing was committed, by any process: what
+        was read under it still is so. None: that cannot be told (now, or ever). From any thread."""
+        ...
+
     async def close(self) -> None: ...

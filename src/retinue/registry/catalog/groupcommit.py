@@ -20,6 +20,7 @@ from retinue.registry.catalog.db import (
     T,
     end,
 )
+from retinue.registry.catalog.generation import Generation
 from retinue.registry.catalog.turns import Turn
 
 BATCH = 256
@@ -135,11 +136,14 @@ class GroupCommit:
     fresh one: a descriptor whose fsync failed is never asked again (storage.md 2).
     """
 
-    def __init__(self, connect: Callable[[], apsw.Connection], turn: Turn) -> None:
+    def __init__(
+        self, connect: Callable[[], apsw.Connection], turn: Turn, generation: Generation
+    ) -> None:
         self._connect = connect
         self._connection = connect()
         self._cursor = self._connection.cursor()
         self._turn = turn
+        self._generation = generation
         self._queue: SimpleQueue[Waiter | None] = SimpleQueue()
         self._closing = False
         self._thread = Thread(target=self._work, name="catalog-writer", daemon=True)
@@ -194,7 +198,8 @@ class GroupCommit:
         for waiter in batch:
             if not waiter.future.cancelled():
                 self._attempt(waiter)
-        self._cursor.execute("commit")
+        with self._generation.changing():
+            self._cursor.execute("commit")
 
     def _attempt(self, waiter: Waiter) -> None:
         """One change under its savepoint. Raises what is no fault of its own."""

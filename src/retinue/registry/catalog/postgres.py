@@ -116,6 +116,9 @@ class PostgresCatalog:
                 return
             args = (*args[:-1], page[-1][0])
 
+    def generation(self) -> None:
+        """Other processes may be on other machines."""
+
     async def commit(self, change: Callable[[], Change[T]]) -> T:
         """As `Catalog.commit`.
 

@@ -16,6 +16,7 @@ from retinue.errors import RetinueError
 from retinue.registry.catalog import meta, migrate, planner
 from retinue.registry.catalog.checkpoint import Checkpointer
 from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql, T
+from retinue.registry.catalog.generation import Generation, prepare
 from retinue.registry.catalog.groupcommit import FAILURES, GroupCommit, run
 from retinue.registry.catalog.localdisk import require_local
 from retinue.registry.catalog.turns import FileLock, Turn
@@ -80,6 +81,21 @@ class SqliteFile:
         except OSError as error:
             raise CatalogUnavailable(f"{self.path} cannot be used: {error}") from error
 
+    def prepared(self) -> Generation:
+        """For who holds the turn: the counter, made if need be. Raises CatalogUnavailable."""
+        try:
+            prepare(self.path)
+        except OSError as error:
+            raise CatalogUnavailable(f"{self.path}.generation cannot be made: {error}") from error
+        return self.generation()
+
+    def generation(self) -> Generation:
+        """Raises CatalogUnavailable."""
+        try:
+            return Generation(self.path)
+        except (OSError, ValueError) as error:
+            raise CatalogUnavailable(f"{self.path}.generation cannot be used: {error}") from error
+
     def checkpointing(self) -> FileLock:
         return FileLock(self.path.with_name(f"{self.path.name}.checkpoint"))
 
@@ -117,12 +133,14 @@ def _upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]
         if new:
             file.path.chmod(0o600)  # it will hold the secret; its WAL takes the mode over
         connection.execute("pragma journal_mode = wal")
-        return _apply(connection, entropy)
+        return _apply(connection, file.prepared(), entropy)
     finally:
         connection.close()
 
 
-def _apply(connection: apsw.Connection, entropy: Callable[[int], bytes]) -> Sequence[int]:
+def _apply(
+    connection: apsw.Connection, generation: Generation, entropy: Callable[[int], bytes]
+) -> Sequence[int]:
     connection.execute("begin immediate")
     try:
         todo = migrate.pending(*_state(connection), migrate.known())
@@ -139,7 +157,8 @@ def _apply(connection: apsw.Connection, entropy: Callable[[int], bytes]) -> Sequ
     except BaseException:
         connection.execute("rollback")
         raise
-    connection.execute("commit")
+    with generation.changing():
+        connection.execute("commit")
     return [migration.number for migration in todo]
 
 
@@ -166,7 +185,8 @@ class SqliteCatalog:
         self._scans = ThreadPoolExecutor(1, thread_name_prefix="catalog-scan")
         self._scanner: apsw.Connection | None = None
         self._checkpointer = Checkpointer(file.writer(), file.turn(), file.checkpointing())
-        self._writer = GroupCommit(self._connect_writer, self._turn)
+        self._generation = file.generation()
+        self._writer = GroupCommit(self._connect_writer, self._turn, self._generation)
 
     def _connect_writer(self) -> apsw.Connection:
         return self._checkpointer.watch(self._file.writer())
@@ -203,6 +223,9 @@ class SqliteCatalog:
 
     async def commit(self, change: Callable[[], Change[T]]) -> T:
         return await self._writer.submit(change)
+
+    def generation(self) -> int | None:
+        return self._generation.now()
 
     async def close(self) -> None:
         """Commit what waits, then let go of the file."""

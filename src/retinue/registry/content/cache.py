@@ -1,4 +1,7 @@
-"""Verified bytes, in memory, by what identifies them. Never presence, never permission."""
+"""Verified bytes, in memory, by what identifies them. Never presence, never permission.
+
+Presence is known for as long as nobody commits: `http/hot.py`.
+"""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -18,6 +21,10 @@ class Entry:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+MAX_ASKED = 4096
+"""Keys that were asked for once, and are remembered."""
+
+
 class ByteCache:
     """Least recently used entries up to `limit` bytes. One event loop uses it."""
 
@@ -27,6 +34,19 @@ class ByteCache:
         self.hits = 0
         self.misses = 0
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._asked: dict[Hashable, None] = {}
+
+    def often(self, key: Hashable, size: int) -> bool:
+        """Whether `size` bytes that may as well come from elsewhere are worth to be kept here:
+        somebody asks for them again."""
+        if size + OVERHEAD > self.limit // 4:
+            return False
+        if key in self._asked:
+            return True
+        self._asked[key] = None
+        if len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
+        return False
 
     def get(self, key: Hashable) -> Entry | None:
         found = self._entries.get(key)

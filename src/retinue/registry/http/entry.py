@@ -14,11 +14,21 @@ from retinue.registry.access.rules import Action
 from retinue.registry.content.errors import RepositoryUnknown
 from retinue.registry.content.services import Services
 from retinue.registry.http import errors, routes
-from retinue.registry.http.exchange import Headers, Request, Response, Scope, Wire, address
+from retinue.registry.http.exchange import (
+    Fields,
+    Headers,
+    Request,
+    Response,
+    Scope,
+    Wire,
+    address,
+)
+from retinue.registry.http.hot import Hot
 from retinue.registry.http.logs import AccessLine
 from retinue.registry.http.proxies import Proxies
 from retinue.registry.http.routes import Route
 from retinue.registry.http.write import write
+from retinue.registry.metrics import Metrics
 
 Handler: TypeAlias = Callable[[Services, Request, str, str], Awaitable[Response]]
 Methods: TypeAlias = Mapping[str, tuple[Handler, Action | None]]
@@ -40,11 +50,16 @@ _access = logging.getLogger("retinue.access_log")
 class Entry:
     """Answers every request.
 
-    `table`: resource to its methods; `mark` begins the request ids of this process alone.
+    `table`: resource to its methods; `mark` begins the request ids of this process alone;
+    `aside`: metrics for the thread that calls `hot`, if it is another one.
     """
 
     def __init__(
-        self, services: Services, table: Mapping[str, Methods], mark: str = "local"
+        self,
+        services: Services,
+        table: Mapping[str, Methods],
+        mark: str = "local",
+        aside: Metrics | None = None,
     ) -> None:
         config = services.config
         self._services = services
@@ -59,6 +74,8 @@ class Entry:
         self._number = count()
         self._always: Headers = _notice(config.notice)
         self._prefix = f"{mark}-"
+        arrived = self._logged if config.access_log else self._named
+        self.hot = Hot(services, aside or services.metrics, arrived, self._always)
 
     async def __call__(self, scope: Scope, wire: Wire) -> None:
         begun = perf_counter()
@@ -67,6 +84,7 @@ class Entry:
         route = self._route(path)
         request = self._request(scope, wire, path)
         status, sent = 500, 0
+        generation = self.hot.generation()
         try:
             response = await self._answer(request, route)
             status = response.status
@@ -74,6 +92,7 @@ class Entry:
                 LINGER_BYTES, LINGER_SECONDS
             )
             sent = self._send(request, response, closes=closes)
+            self.hot.keep(generation, request, route, response)
         finally:
             self._metrics.end(route[0], request.method, status, perf_counter() - begun, sent)
 
@@ -88,13 +107,27 @@ class Entry:
 
     def _request(self, scope: Scope, wire: Wire, path: str) -> Request:
         headers = scope.headers
-        request_id = headers.get("x-request-id")
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-            request_id = f"{self._prefix}{next(self._number):x}"
+        request_id = self._request_id(headers)
         request = Request(scope.method, path, scope, headers, wire, request_id, self._stall)
         if self._proxies is not None:
             request.origin = self._proxies.origin(address(scope.client), headers)
         return request
+
+    def _request_id(self, headers: Fields) -> str:
+        request_id = headers.get("x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            return f"{self._prefix}{next(self._number):x}"
+        return request_id
+
+    def _named(self, _scope: Scope, _wire: Wire, fields: Fields, _who: Principal) -> str:
+        return self._request_id(fields)
+
+    def _logged(self, scope: Scope, wire: Wire, _fields: Fields, who: Principal) -> str:
+        """The id of a request that is answered from memory, which is logged."""
+        request = self._request(scope, wire, scope.path)
+        request.principal = who
+        _access.info("", extra={"line": AccessLine(request, 200)})
+        return request.request_id
 
     async def _answer(self, request: Request, route: Route) -> Response:
         try:

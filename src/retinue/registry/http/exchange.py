@@ -3,10 +3,11 @@
 RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
 """
 
+import sys
 from asyncio import timeout
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from retinue.errors import RetinueError
@@ -275,15 +276,31 @@ class Part:
         return self.end - self.start
 
 
+class Again(NamedTuple):
+    """Who asks the same may be told the same, for as long as nothing is committed.
+
+    `until` (microseconds since 1970): then it has to be handled anew. `pulled`: repository and
+    digest of the manifest that this answer counts as a pull of.
+    """
+
+    until: int = sys.maxsize
+    pulled: tuple[int, bytes] | None = None
+
+
+UNCHANGED = Again()
+
+
 @dataclass(slots=True)
 class Response:
     """What a handler answers.
 
     `body` is bytes, or (a part of) a file that the server sends itself. `length` is for HEAD,
     where the body stays empty. The writer adds request id and, where needed, content-length.
+    `again`: nothing but the catalog, the path and the query decided this answer.
     """
 
     status: int
     headers: Pairs = field(default_factory=tuple)
     body: bytes | LocalFile | Part = b""
     length: int | None = None
+    again: Again | None = None

@@ -14,13 +14,13 @@ def write(wire: Wire, response: Response, headers: Headers, *, head: bool) -> in
     body = response.body
     if head:
         if response.status not in WITHOUT_BODY:
-            headers.append(("content-length", str(_size(response))))
+            headers.append(("content-length", str(size_of(response))))
         wire.response_empty(response.status, headers)
         return 0
     if type(body) is bytes:
         wire.response_bytes(response.status, headers, body)  # the server adds its length
         return len(body)
-    size = _size(response)
+    size = size_of(response)
     headers.append(("content-length", str(size)))
     if isinstance(body, LocalFile):
         wire.response_file(response.status, headers, str(body.path))
@@ -30,7 +30,8 @@ def write(wire: Wire, response: Response, headers: Headers, *, head: bool) -> in
     return size
 
 
-def _size(response: Response) -> int:
+def size_of(response: Response) -> int:
+    """Bytes of the body that it has, or to a HEAD would have."""
     if response.length is not None:
         return response.length
     body = response.body

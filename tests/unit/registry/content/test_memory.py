@@ -1,7 +1,7 @@
 """What is kept in memory: verified bytes, and pulls that wait to be written."""
 
 from retinue.registry.content import pulls
-from retinue.registry.content.cache import OVERHEAD, ByteCache, Entry
+from retinue.registry.content.cache import MAX_ASKED, OVERHEAD, ByteCache, Entry
 from retinue.registry.content.pulls import Pulled, Pulls
 from retinue.registry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES, CELLS, Metrics
 
@@ -30,6 +30,15 @@ def test_replacing_an_entry_counts_it_once() -> None:
     cache.put("a", Entry(bytes(1000)))
     cache.put("a", Entry(bytes(10)))
     assert cache.used == 10 + OVERHEAD
+
+
+def test_what_may_come_from_elsewhere_is_kept_when_it_is_asked_for_again() -> None:
+    cache = ByteCache(10_000)
+    assert [cache.often("a", 100) for _ in range(3)] == [False, True, True]
+    assert [cache.often("large", 5_000) for _ in range(3)] == [False, False, False]
+    for number in range(MAX_ASKED):
+        cache.often(number, 100)
+    assert not cache.often("a", 100)
 
 
 def test_one_large_entry_does_not_push_out_all_others() -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,8 +47,9 @@ class Door(Gate):
 def services(door: Gate, **options: Any) -> Services:
     """Handlers of these tests use no store."""
     unused: Any = None
+    catalog: Any = SimpleNamespace(generation=lambda: 2)
     return Services(
-        catalog=unused,
+        catalog=catalog,
         blobs=unused,
         config=Config(data=Path("unused"), **options),
         clock=lambda: 0,

@@ -3,14 +3,14 @@
 from retinue.oci import digest as digests
 from retinue.registry.content import pull
 from retinue.registry.content.services import Services
-from retinue.registry.http.exchange import Request, Response
+from retinue.registry.http.exchange import UNCHANGED, Again, Request, Response
 from retinue.registry.http.v2 import serve
 
 
 async def get(services: Services, request: Request, name: str, digest: str) -> Response:
     found = await pull.find_blob(services, name, digests.parse(digest))
     if pull.in_memory(services, found):
-        return serve.inline(request, await pull.entry(services, found, as_blob=True))
+        return serve.inline(request, await pull.entry(services, found, as_blob=True), UNCHANGED)
     return serve.large(request, await pull.large(services, found, look=True))
 
 
@@ -20,4 +20,5 @@ async def head(services: Services, request: Request, name: str, digest: str) -> 
     headers = pull.described(digests.parse(digest), "")
     if serve.known_already(request, headers[2][1]):
         return Response(304, headers[1:3])
-    return Response(200, headers, length=found.size)
+    again = Again(pull.fresh_until(services, found))
+    return Response(200, headers, length=found.size, again=again)

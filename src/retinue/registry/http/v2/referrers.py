@@ -19,7 +19,7 @@ from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
 from retinue.registry.content.errors import NameInvalid
 from retinue.registry.content.services import Services
-from retinue.registry.http.exchange import Request, Response
+from retinue.registry.http.exchange import UNCHANGED, Request, Response
 from retinue.wire import paths
 from retinue.wire.paging import next_link
 
@@ -52,7 +52,7 @@ async def get(services: Services, request: Request, name: str, subject: str) -> 
     if entry is None:
         entry = await _page(services, name, state, digest, kind, after)
         services.cache.put(key, entry)
-    return Response(200, entry.headers, entry.body)
+    return Response(200, entry.headers, entry.body, again=UNCHANGED)
 
 
 def _unknown(name: str, kind: str | None) -> Response:

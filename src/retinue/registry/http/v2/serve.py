@@ -2,7 +2,7 @@
 
 from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
-from retinue.registry.http.exchange import Part, Request, Response
+from retinue.registry.http.exchange import UNCHANGED, Again, Part, Request, Response
 from retinue.registry.storage.blobstore import LocalFile, Redirect
 from retinue.wire.ranges import content_range, parse_range
 
@@ -13,14 +13,14 @@ def known_already(request: Request, etag: str) -> bool:
     return known is not None and (etag in known or known.strip() == "*")
 
 
-def inline(request: Request, entry: Entry) -> Response:
+def inline(request: Request, entry: Entry, again: Again) -> Response:
     """Bytes from memory: all of them, a range of them, or 304. Raises Unsatisfiable."""
     headers = request.headers
     if "if-none-match" in headers and known_already(request, entry.headers[2][1]):
         return Response(304, entry.headers[1:3])
     if "range" in headers and request.method == "GET":
         return _part_of_entry(request, entry)
-    return Response(200, entry.headers, entry.body)
+    return Response(200, entry.headers, entry.body, again=again)
 
 
 def _part_of_entry(request: Request, entry: Entry) -> Response:
@@ -52,6 +52,7 @@ def large(request: Request, blob: pull.Large) -> Response:
     assert isinstance(blob.at, LocalFile)
     span = _span(request, blob.size, etag)
     if span is None:
-        return Response(200, headers, blob.at)
+        again = UNCHANGED if blob.size > pull.IN_MEMORY else None
+        return Response(200, headers, blob.at, again=again)
     described = ("content-range", content_range(*span, blob.size))
     return Response(206, [*headers, described], Part(blob.at, *span))

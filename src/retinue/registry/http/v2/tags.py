@@ -5,7 +5,7 @@ from retinue.registry.catalog import tags_read
 from retinue.registry.catalog.tags_read import SEPARATOR
 from retinue.registry.content.errors import NameInvalid, RepositoryUnknown
 from retinue.registry.content.services import Services
-from retinue.registry.http.exchange import Request, Response
+from retinue.registry.http.exchange import UNCHANGED, Request, Response
 from retinue.wire import paths
 from retinue.wire.paging import next_link, parse_page
 
@@ -30,7 +30,7 @@ async def get(services: Services, request: Request, name: str, _rest: str) -> Re
         link = next_link(paths.tags(name), n=most, last=joined.rpartition(SEPARATOR)[2])
         headers.append(("link", link))
     quoted = f'["{joined}"]' if joined else "[]"
-    return Response(200, headers, f'{{"name":"{name}","tags":{quoted}}}'.encode())
+    return Response(200, headers, f'{{"name":"{name}","tags":{quoted}}}'.encode(), again=UNCHANGED)
 
 
 def cut(joined: str, most: int) -> tuple[str, bool]:
