@@ -20,6 +20,12 @@ DIGEST = digests.of(b"x")
 NEVER = {
     "retinue.cli": "programs of their own",
     "retinue.client": "the other end of the wire",
+    "retinue.attest": "clients and gates verify",
+    "retinue.crypt": "clients encrypt and decrypt",
+    "retinue.devstack": "a program of its own",
+    "retinue.gates": "programs of their own",
+    "retinue.papers": "clients and gates look at papers",
+    "retinue.policy": "clients and gates decide",
     "retinue.layers": "files and archives of the command line",
     "retinue.registry.config": "before anything is served",
     "retinue.registry.http.listening": "before anything is served",
