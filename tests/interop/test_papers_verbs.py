@@ -89,7 +89,7 @@ def test_triangulate_says_the_same(
         assert retinue(*words).strip() == cosign(2)(*words).strip()
 
 
-@pytest.mark.parametrize("kind", ["signature", "attestation", "referrer", "all"])
+@pytest.mark.parametrize("kind", ["referrer", "all"])
 def test_clean_deletes_what_cosign_3_deletes(
     cosign: Callable[..., Cosign],
     retinue: Retinue,
