@@ -1,13 +1,13 @@
 """What a policy says of an image: its papers are collected, turned into facts, and decided upon."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from retinue.cli.problems import BadUsage
 from retinue.cli.reach import find_manifest
 from retinue.client.client import Client
-from retinue.client.closure import find_roots
 from retinue.oci import digest as digests
 from retinue.oci import platform as platforms
 from retinue.oci.digest import Digest
@@ -18,22 +18,26 @@ from retinue.oci.stores import Source
 from retinue.papers.collect import collect
 from retinue.papers.facts import Findings
 from retinue.papers.judge import derive
-from retinue.papers.revocations import Revocations
 from retinue.policy.decide import decide
 from retinue.policy.decision import Decision, Operation, Request
 from retinue.policy.model import Coverage, Policy
+
+if TYPE_CHECKING:
+    from retinue.papers.revocations import Revocations
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked about each image. `image`: the name that rules see, where it is not the
-    location's own (an image in a folder has none); `platform`: that child of an index."""
+    location's own (an image in a folder has none); `platform`: that child of an index. `told`: all
+    claims that papers make are shown, not only compared."""
 
     policy: Policy
     operation: Operation = Operation.CLI
-    revocations: Revocations | None = None
+    revocations: "Revocations | None" = None
     image: str | None = None
     platform: Platform | None = None
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,14 @@ async def question(
     *,
     image: str | None = None,
     platform: Platform | None = None,
+    told: bool = False,
 ) -> Question:
     """What to ask under a policy, with the revocation list that it names."""
     found = await _revocations(reached, policy)
-    return Question(policy, Operation(operation), found, image, platform)
+    return Question(policy, Operation(operation), found, image, platform, told)
 
 
-async def _revocations(reached: Client, policy: Policy) -> Revocations | None:
+async def _revocations(reached: Client, policy: Policy) -> "Revocations | None":
     if policy.revocation is None or policy.revocation.list is None:
         return None
     from retinue.cli.revocations import fetch  # many modules, and few policies need them
@@ -73,7 +78,13 @@ async def judge(reached: Client, location: Location, question: Question) -> Judg
         top = await find_manifest(store, location)
         manifest, parents = await _chosen(store, top, question.platform)
         findings = await look(
-            reached, store, manifest, question.policy, parents, below=_wants_children(question)
+            reached,
+            store,
+            manifest,
+            question.policy,
+            parents,
+            below=_wants_children(question),
+            told=question.told,
         )
     request = Request(
         image=question.image or image_of(location),
@@ -97,6 +108,7 @@ async def look(
     parents: Sequence[Manifest] = (),
     *,
     below: bool = True,
+    told: bool = False,
 ) -> Findings:
     """Everything that is established about a manifest, its `parents`, and what is `below` it."""
     collected = await collect(
@@ -108,7 +120,10 @@ async def look(
         limits=policy.limits,
         receipts=bool(policy.trust.times),
     )
-    return derive(collected, policy.trust, policy.wanted)
+    wanted = policy.wanted
+    if told:
+        wanted = replace(wanted, provenance=True, sboms=True)
+    return derive(collected, policy.trust, wanted)
 
 
 def _aliases(manifest: Manifest) -> tuple[Digest, ...]:
@@ -139,6 +154,8 @@ async def _chosen(
     """What is judged, and the index that it was chosen from."""
     if platform is None:
         return top, ()
+    from retinue.client.closure import find_roots
+
     [digest] = await find_roots(store, [top.digest], platform, papers=False)
     if digest == top.digest:
         return top, ()

@@ -159,7 +159,7 @@ def _run(name: str, verb: Verb, words: Sequence[str]) -> int:
 
     from retinue.errors import RetinueError
 
-    if verb.group == "images":
+    if verb.group in {"images", "trust"}:
         # Short programs make few cycles; looking for them takes a tenth of the time.
         gc.set_threshold(50_000, 20, 100)
     try:

@@ -7,15 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from retinue import __version__
 from retinue.cli.problems import BadUsage, Missing
 from retinue.client.client import Client
 from retinue.client.credentials.files import lookup
-from retinue.client.layout import LayoutSource
-from retinue.client.layout_folder import LayoutFolder, open_layout
-from retinue.client.remote import Remote
 from retinue.client.transport import Settings, Transport
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
@@ -23,7 +20,11 @@ from retinue.oci.reference import Layout, Location, Reference, parse
 from retinue.oci.stores import Source
 from retinue.oci.tags import implied
 
-Writable: TypeAlias = Remote | LayoutFolder
+if TYPE_CHECKING:
+    from retinue.client.layout_folder import LayoutFolder
+    from retinue.client.remote import Remote
+
+Writable: TypeAlias = "Remote | LayoutFolder"
 """What is changed in place: tags are set and removed, papers are added."""
 
 
@@ -38,9 +39,9 @@ def transport(args: argparse.Namespace) -> Transport:
     return Transport(settings, random=random.random)
 
 
-def client(args: argparse.Namespace) -> Client:
+def client(args: argparse.Namespace, *, brief: bool = False) -> Client:
     """The client with the credentials that Docker and podman have kept."""
-    return Client(transport(args), partial(lookup, environ=os.environ))
+    return Client(transport(args), partial(lookup, environ=os.environ), brief=brief)
 
 
 @asynccontextmanager
@@ -49,6 +50,8 @@ async def writable(reached: Client, location: Location) -> AsyncIterator[Writabl
     if isinstance(location, Reference):
         yield reached.remote(location.host, location.repository)
     elif isinstance(location, Layout):
+        from retinue.client.layout_folder import open_layout
+
         async with open_layout(Path(location.path), make=False) as layout:
             yield layout
     else:
@@ -92,10 +95,11 @@ async def name_in(store: Source, location: Location) -> str:
 
 def _roots(store: Source) -> Sequence[str]:
     """What a store on disk holds that is no paper."""
+    from retinue.client.docker_archive import DockerArchiveSource  # registries need neither
+    from retinue.client.layout import LayoutSource
+
     if isinstance(store, LayoutSource):
         return store.roots()
-    from retinue.client.docker_archive import DockerArchiveSource  # rare, and slow to import
-
     return store.roots() if isinstance(store, DockerArchiveSource) else ()
 
 

@@ -131,7 +131,7 @@ async def each(
         return list(zip(found, papers, strict=True))
 
     with progress.counter("image", len(locations)) as step:
-        async with client(args) as reached:
+        async with client(args, brief=True) as reached:
             done = await bounded([partial(one, at) for at in locations], AT_ONCE)
     return [pair for pairs in done for pair in pairs]
 

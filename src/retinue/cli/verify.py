@@ -90,8 +90,12 @@ async def _judge_all(args: argparse.Namespace) -> "list[Judged]":
 
     policy = trusting.policy(args)
     locations = [parse_location(text) for text in args.references]
-    async with client(args) as reached:
+    async with client(args, brief=True) as reached:
         asked = await question(
-            reached, policy, image=args.image, platform=platform_of(args.platform)
+            reached,
+            policy,
+            image=args.image,
+            platform=platform_of(args.platform),
+            told=args.json,
         )
         return await bounded([partial(judge, reached, at, asked) for at in locations], AT_ONCE)

@@ -14,11 +14,16 @@ from retinue.oci.stores import Source
 
 
 class Client:
-    """Within one event loop; `async with` closes the connections."""
+    """Within one event loop; `async with` closes the connections.
 
-    def __init__(self, transport: Transport, credentials: Lookup) -> None:
+    `brief`: of a program that ends soon. What authorises it is then found out once for each
+    repository, and not again for each store.
+    """
+
+    def __init__(self, transport: Transport, credentials: Lookup, *, brief: bool = False) -> None:
         self.transport = transport
         self._credentials = credentials
+        self._sessions: dict[tuple[str, str], Session] | None = {} if brief else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -27,7 +32,11 @@ class Client:
         await self.transport.__aexit__(*failure)
 
     def remote(self, host: str, name: str) -> Remote:
-        return Remote(Session(self.transport, host, name, self._credentials), name)
+        return Remote(self._session(host, name), name)
+
+    def _session(self, host: str, name: str) -> Session:
+        made = Session(self.transport, host, name, self._credentials)
+        return made if self._sessions is None else self._sessions.setdefault((host, name), made)
 
     def registry(self, host: str) -> Session:
         """For what concerns a whole registry: see `retinue.client.registry`."""

@@ -3,17 +3,17 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager as Opened
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from retinue.client.download import open_blob
 from retinue.client.errors import ProtocolViolation, Unsupported
-from retinue.client.fallback import FallbackIndexes, Tagged
 from retinue.client.search import Searcher, next_page
 from retinue.client.session import DELETE, PULL, PUSH, Session
 from retinue.client.tokens import Scope
 from retinue.client.transfer import together
 from retinue.client.transport import Answer
-from retinue.client.upload import Blob, upload
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest, InvalidDigest
@@ -22,6 +22,9 @@ from retinue.oci.readers.table import LIMITS, read
 from retinue.oci.referrers import referrer_entry
 from retinue.oci.stores import ContentMissing, DigestMismatch, Search, TagMoved
 from retinue.wire import paths
+
+if TYPE_CHECKING:
+    from retinue.client.fallback import FallbackIndexes, Tagged
 
 ACCEPT = ", ".join(sorted(names.MANIFEST_TYPES))
 MAX_REMEMBERED = 64 * 1024 * 1024
@@ -42,13 +45,17 @@ class Remote:
         self._bytes = 0
         self._started: dict[Digest, str] = {}
         self._searcher = Searcher(session, name, self)
-        transport = session.transport
-        self._fallback = FallbackIndexes(
-            _FallbackTags(session, name), sleep=transport.sleep, random=transport.random
-        )
 
     def __str__(self) -> str:
         return f"{self.host}/{self.name}"
+
+    @cached_property
+    def _fallback(self) -> "FallbackIndexes":
+        from retinue.client.fallback import FallbackIndexes  # who only reads needs none
+
+        transport = self.session.transport
+        tags = _FallbackTags(self.session, self.name)
+        return FallbackIndexes(tags, sleep=transport.sleep, random=transport.random)
 
     # ---- Source
 
@@ -115,6 +122,8 @@ class Remote:
         return answer.status == 201
 
     async def put_blob(self, digest: Digest, size: int, chunks: AsyncIterator[bytes]) -> None:
+        from retinue.client.upload import Blob, upload
+
         blob = Blob(digest, size, chunks)
         await upload(self.session, self.name, blob, self._started.pop(digest, None))
 
@@ -268,7 +277,9 @@ class _FallbackTags:
         self._session = session
         self._name = name
 
-    async def read(self, tag: str) -> Tagged | None:
+    async def read(self, tag: str) -> "Tagged | None":
+        from retinue.client.fallback import Tagged
+
         answer = await self._session.request(
             "GET",
             paths.manifest(self._name, tag),

@@ -14,12 +14,14 @@ from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Claim, Wanted
+from retinue.papers.kinds import Kind, kind_of_predicate
 
 
 def claims_of(statement: Statement, target: Target, wanted: Wanted) -> Mapping[str, Claim]:
     """By name, and by each JSON Pointer that is wanted and leads to a plain value."""
     found: dict[str, Claim] = {}
-    for reader in (_READERS.get(statement.predicate_type, _viewed), partial(_pointed, wanted)):
+    viewed = partial(_viewed, wanted)
+    for reader in (_READERS.get(statement.predicate_type, viewed), partial(_pointed, wanted)):
         try:
             found.update(reader(statement, target))
         except Malformed:
@@ -42,8 +44,11 @@ def _pointed(wanted: Wanted, statement: Statement, _: Target) -> Iterator[tuple[
                 yield pointer, tuple(value)
 
 
-def _viewed(statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
+def _viewed(wanted: Wanted, statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
     """What the typed views tell."""
+    asked = {Kind.PROVENANCE: wanted.provenance, Kind.SBOM: wanted.sboms}
+    if not asked.get(kind_of_predicate(statement.predicate_type), False):
+        return
     from retinue.attest.predicates.provenance import Provenance
     from retinue.attest.predicates.sbom import Sbom
     from retinue.attest.predicates.table import view

@@ -65,9 +65,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a policy reads of predicates: JSON Pointers (RFC 6901)."""
+    """What a policy reads of predicates: JSON Pointers (RFC 6901), and the claims that typed views of
+    provenance and of SBOMs make. To read a predicate takes longer than to verify it."""
 
     pointers: frozenset[str] = frozenset()
+    provenance: bool = True
+    sboms: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from retinue.papers.facts import Fact, Findings
-from retinue.papers.revocations import Revocations
 from retinue.policy.decision import Decision, Outcome, Reason, Request
 from retinue.policy.model import Policy, Rule, Tags, Unmatched
-from retinue.policy.rules import coverage, deny, revocation, tag
+from retinue.policy.rules import coverage, deny, revocation
 from retinue.policy.rules.evidence import Case, Hearing
 from retinue.policy.rules.section import Section
 from retinue.policy.units import later
+
+if TYPE_CHECKING:
+    from retinue.papers.revocations import Revocations
 
 MAX_INSTANTS = 64
 """How many future instants are tried for `valid_until`; then the next one is named, which is early
@@ -22,7 +25,7 @@ _REFUSING = frozenset({Outcome.FAILED, Outcome.UNDECIDED})
 def decide(
     policy: Policy,
     findings: Findings,
-    revocations: Revocations | None,
+    revocations: "Revocations | None",
     request: Request,
     now: datetime,
 ) -> Decision:
@@ -82,6 +85,8 @@ def _rule(hearing: Hearing) -> Iterator[Reason]:
         yield Reason(rule.name, section.check, outcome, why, None, rule.enforced)
         yield from section.papers
     if rule.tag is not Tags.IGNORE and case.request.tag is None:
+        from retinue.policy.rules import tag
+
         why = "tag not applicable: asked for by digest"
         yield Reason(rule.name, tag.CHECK, Outcome.NOT_APPLICABLE, why, None, rule.enforced)
     if rule.signatures is None and not rule.attestations:
@@ -94,6 +99,8 @@ def _sections(hearing: Hearing) -> Iterator[Section]:
     if rule.signatures is not None:
         yield coverage.signed(hearing, rule.signatures)
         if rule.tag is not Tags.IGNORE and asked_tag is not None:
+            from retinue.policy.rules import tag  # few rules ask for it
+
             yield tag.check(hearing, rule.signatures, asked_tag)
     for asked in rule.attestations:
         yield coverage.attested(hearing, asked)
@@ -130,7 +137,10 @@ def _instants(case: Case) -> Iterator[datetime]:
     if not rules:
         return
     yield from revocation.ends(case.policy, case.revocations)
-    yield from tag.expiries(case.facts)
+    if any(rule.tag is not Tags.IGNORE for rule in rules):
+        from retinue.policy.rules import tag
+
+        yield from tag.expiries(case.facts)
     for fact in case.facts:
         yield from _of_fact(case, fact)
         for rule in rules:

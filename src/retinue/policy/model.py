@@ -110,6 +110,12 @@ class PaperType:
             return kind is self.kind
         return predicate_type in self.predicate_types
 
+    def may_be(self, kind: Kind) -> bool:
+        """Whether some paper of this type is of a kind."""
+        if self.kind is not None:
+            return self.kind is kind
+        return any(kind_of_predicate(each) is kind for each in self.predicate_types)
+
     def speaks_of(self, kind: Kind) -> bool:
         """Whether all papers of this type are of a kind."""
         if self.kind is not None:
@@ -224,7 +230,14 @@ class Policy:
             for attestation in rule.attestations
             for condition in attestation.where
         )
-        return Wanted(frozenset(pointers))
+        asked = [each for rule in self.rules for each in rule.attestations]
+        return Wanted(
+            frozenset(pointers),
+            provenance=any(
+                each.slsa or (each.builders and each.type.may_be(Kind.PROVENANCE)) for each in asked
+            ),
+            sboms=any(each.sbom is not None for each in asked),
+        )
 
     @cached_property
     def papers_in(self) -> tuple[str, ...]:

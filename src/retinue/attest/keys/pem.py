@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import (
 from retinue.attest.errors import KeyUnusable, WrongPassword
 from retinue.attest.keys import cosign
 from retinue.attest.keys.key import PublicKey, Signer
-from retinue.attest.keys.private import load_der, wrap_private
 from retinue.attest.keys.public import wrap
 
 MAX_PEM = 64 * 1024
@@ -45,6 +44,8 @@ def load_private(pem: bytes, password: Callable[[], bytes] | None, reference: st
 
     `password` is called only for an encrypted key.
     """
+    from retinue.attest.keys.private import load_der, wrap_private  # who verifies needs none
+
     label, block, body = _only(pem, reference)
     if label in cosign.LABELS:
         sealed = _decoded(body, reference)

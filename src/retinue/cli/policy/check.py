@@ -85,6 +85,6 @@ async def _judge(args: argparse.Namespace, policy: "Policy") -> "list[Judged]":
     from retinue.oci.reference import parse_location
 
     locations = [parse_location(text) for text in args.references]
-    async with client(args) as reached:
-        asked = await question(reached, policy)
+    async with client(args, brief=True) as reached:
+        asked = await question(reached, policy, told=args.json)
         return await bounded([partial(judge, reached, at, asked) for at in locations], AT_ONCE)

@@ -58,6 +58,11 @@ async def _judge(args: argparse.Namespace) -> "Judged":
     location = parse_location(args.reference)
     async with client(args) as reached:
         asked = await question(
-            reached, policy, args.on, image=args.image, platform=platform_of(args.platform)
+            reached,
+            policy,
+            args.on,
+            image=args.image,
+            platform=platform_of(args.platform),
+            told=args.json,
         )
         return await judge(reached, location, asked)

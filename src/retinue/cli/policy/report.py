@@ -87,8 +87,8 @@ async def _report(args: argparse.Namespace) -> "tuple[list[Judged], dict[str, st
             return str(problem)
 
     policy = trusting.from_file(args.policy)
-    async with client(args) as reached:
-        asked = await question(reached, policy, args.on)
+    async with client(args, brief=True) as reached:
+        asked = await question(reached, policy, args.on, told=args.json)
         places = [at async for at in _images(reached, args.place)]
         found = await bounded([partial(one, reached, at, asked) for at in places], AT_ONCE)
     pairs = list(zip(places, found, strict=True))

@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retinue.client.credentials.credential import (
     Credential,
@@ -14,8 +14,10 @@ from retinue.client.credentials.credential import (
     Password,
     RegistryToken,
 )
-from retinue.client.credentials.helpers import Helper
 from retinue.files import make_folders, write_atomically
+
+if TYPE_CHECKING:
+    from retinue.client.credentials.helpers import Helper
 
 MAX_BYTES = 4 * 1024 * 1024
 HUB = "docker.io"
@@ -79,7 +81,7 @@ class Config:
             self._write(auths)
         return held or bool(named)
 
-    def _helper(self, host: str) -> Helper | None:
+    def _helper(self, host: str) -> "Helper | None":
         helpers = self._table("credHelpers")
         name = next((helpers[key] for key in keys(host) if key in helpers), None)
         name = name or self._document.get("credsStore")
@@ -87,6 +89,8 @@ class Config:
             return None
         if not isinstance(name, str):
             raise CredentialsUnreadable(str(self.path), "the name of a helper must be text")
+        from retinue.client.credentials.helpers import Helper
+
         return Helper(name, self._environ)
 
     def _table(self, name: str) -> dict[str, Any]:

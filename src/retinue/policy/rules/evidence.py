@@ -5,14 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from retinue.attest.proof import Clock, TrustedTime
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Fact, Findings, Verdict
-from retinue.papers.revocations import Revocation, Revocations, first_voiding, stated
 from retinue.policy.anchors import LOG
 from retinue.policy.decision import Request
 from retinue.policy.model import Policy, Rule
+
+if TYPE_CHECKING:
+    from retinue.papers.revocations import Revocation, Revocations
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Case:
     policy: Policy
     request: Request
     findings: Findings
-    revocations: Revocations | None
+    revocations: "Revocations | None"
 
     @property
     def blind(self) -> bool:
@@ -85,17 +88,23 @@ class Case:
         return _earliest(rule, times) if times else None
 
     @cached_property
-    def _stated(self) -> Sequence[Revocation]:
+    def _stated(self) -> "Sequence[Revocation]":
         """What valid revocation papers say, where the policy names those who revoke."""
         terms = self.policy.revocation
         if terms is None:
             return ()
+        from retinue.papers.revocations import stated  # few policies name who revokes
+
         return stated(self.facts, terms.revokers, own=terms.own)
 
-    def revoked(self, fact: Fact) -> Revocation | None:
+    def revoked(self, fact: Fact) -> "Revocation | None":
         """What voids a fact: an entry of the list, or a revocation paper."""
         listed = self.revocations.voids(fact) if self.revocations is not None else None
-        return listed or (first_voiding(self._stated, fact) if self._stated else None)
+        if listed is not None or not self._stated:
+            return listed
+        from retinue.papers.revocations import first_voiding
+
+        return first_voiding(self._stated, fact)
 
 
 def _order(fact: Fact) -> tuple[str, ...]:

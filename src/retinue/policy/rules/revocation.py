@@ -5,17 +5,20 @@ What it voids is applied to each paper, in `standing`.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from retinue.papers.revocations import Revocations
 from retinue.policy.decision import Outcome, Reason
 from retinue.policy.model import Policy, Rule
 from retinue.policy.units import later
+
+if TYPE_CHECKING:
+    from retinue.papers.revocations import Revocations
 
 CHECK = "revocation list"
 
 
 def check(
-    policy: Policy, rule: Rule, revocations: Revocations | None, now: datetime
+    policy: Policy, rule: Rule, revocations: "Revocations | None", now: datetime
 ) -> Reason | None:
     """A line where the policy names a list: without a fresh one nothing that is enforced passes."""
     if policy.revocation is None or policy.revocation.list is None:
@@ -31,7 +34,7 @@ def check(
     return Reason(rule.name, CHECK, Outcome.PASSED, why, None, rule.enforced)
 
 
-def ends(policy: Policy, revocations: Revocations | None) -> Iterator[datetime]:
+def ends(policy: Policy, revocations: "Revocations | None") -> Iterator[datetime]:
     """When the list ceases to be believed."""
     terms = policy.revocation
     if terms is None or terms.list is None or revocations is None:
