@@ -144,12 +144,25 @@ def _check_stamp(
     token: bytes, stamped: bytes, url: str, root: "TrustedRoot | None"
 ) -> tuple[TrustedTime, ...]:
     try:
-        if root is None:
-            check_stamped(token, stamped)
-            return ()
-        return (verify_timestamp(token, stamped, (), (root,)),)
+        return _times(token, stamped, root)
     except EvidenceError as error:
         raise SignerFailed(url, f"its answer does not verify: {error}") from error
+
+
+def is_stamp(token: bytes, signature: bytes, *, root: "TrustedRoot | None") -> bool:
+    """Whether this is what `receipt` would keep."""
+    try:
+        _times(token, signature, root)
+    except EvidenceError:
+        return False
+    return True
+
+
+def _times(token: bytes, stamped: bytes, root: "TrustedRoot | None") -> tuple[TrustedTime, ...]:
+    if root is None:
+        check_stamped(token, stamped)
+        return ()
+    return (verify_timestamp(token, stamped, (), (root,)),)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,9 @@ nothing. Eight signers at once lose nothing.
   retinue sign --key ci.key registry.example.com/app:1
   retinue sign --key ci.key -a env=prod --recursive registry.example.com/app:1
   retinue sign --key ci.key --tag-statement 30d registry.example.com/app:1
+  retinue sign --key ci.key --rekor-url https://rekor.example.com registry.example.com/app:1
+  retinue sign --receipts --timestamp-server-url https://tsa.example.com/api/v1/timestamp \\
+    registry.example.com/app:1
 """
 
 import argparse
@@ -37,12 +40,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="also sign that the tag names this image, for so long (30d, 12h)",
     )
+    parser.add_argument(
+        "--receipts",
+        action="store_true",
+        help="sign nothing: have the signatures that are there stamped by --timestamp-server-url",
+    )
     options.dry_run(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
+    if args.receipts:
+        from retinue.cli import stamping
+
+        return stamping.run(args)
     by = hands.hand(args)
     done = asyncio.run(signing.each(args, lambda work: _sign(args, by, work)))
     emit(

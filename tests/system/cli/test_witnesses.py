@@ -258,3 +258,51 @@ def test_what_cannot_be_witnessed_says_why(
 ) -> None:
     refused = ask("sign", *words, image)
     assert (refused.code, said in refused.err) == (code, True), refused.err
+
+
+@pytest.mark.parametrize("form", ["bundle", "legacy"])
+@pytest.mark.parametrize("root", [(), ROOT])
+def test_signatures_that_are_there_get_a_time_once(
+    ask: Ask, dev: Server, image: str, form: str, root: tuple[str, ...]
+) -> None:
+    assert ask("sign", "--receipts", *clock(dev), *root, image).code == 3
+    sign(ask, image, "--format", form)
+    trusting = ("--timestamp-certificate-chain", "tsa.pem")
+    assert times(ask, image, *trusting) == []
+
+    papers = []
+    for _ in range(2):
+        stamped = ask("sign", "--receipts", *clock(dev), *root, image, "--json")
+        assert stamped.code == 0, stamped.err
+        papers.append(len(stamped.json["stamped"][0]["papers"]))
+
+    assert (papers, times(ask, image, *trusting)) == ([1, 0], ["rfc3161"])
+    assert ask("verify", "--key", "ci.pub", *trusting, image).code == 0
+
+
+def test_only_what_has_no_receipt_yet_is_stamped(ask: Ask, dev: Server, image: str) -> None:
+    said = ("--type", "cyclonedx", "--predicate", "sbom.json")
+    sign(ask, image)
+    first = ask("sign", "--receipts", *clock(dev), image, "--json")
+    attested = ask("attest", "--key", "ci.key", *said, image, "--json")
+    second = ask("sign", "--receipts", *clock(dev), image, "--json")
+
+    (paper,) = second.json["stamped"][0]["papers"]
+    assert paper["digest"] not in {p["digest"] for p in first.json["stamped"][0]["papers"]}
+    assert attested.code == 0
+    assert times(ask, image, "--timestamp-certificate-chain", "tsa.pem") == ["rfc3161"] * 2
+
+
+def test_a_dry_run_stamps_nothing(ask: Ask, dev: Server, image: str) -> None:
+    sign(ask, image)
+    told = ask("sign", "--receipts", "--dry-run", *clock(dev), image)
+    assert (told.code, "would stamp" in told.out) == (0, True)
+    assert times(ask, image, "--timestamp-certificate-chain", "tsa.pem") == []
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--key", "ci.key"), ("--format", "legacy"), ("-a", "a=b"), NEW]
+)
+def test_receipts_sign_nothing(ask: Ask, dev: Server, image: str, words: tuple[str, ...]) -> None:
+    given = clock(dev) if words else ()
+    assert ask("sign", "--receipts", *given, *words, image).code == 2
