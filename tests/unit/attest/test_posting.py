@@ -48,7 +48,7 @@ def test_another_status_is_told_with_its_text(status: int) -> None:
     with serving() as url, pytest.raises(SignerFailed, match=f"{status} why") as caught:
         posting.post(f"{url}/{status}", b"why", {})
 
-    assert caught.value.signer == f"{url}/{status}"
+    assert (caught.value.signer, caught.value.status) == (f"{url}/{status}", status)
 
 
 def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

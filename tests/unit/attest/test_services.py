@@ -11,8 +11,11 @@ from retinue.attest.root import RootInvalid
 from retinue.attest.services import (
     LogService,
     Services,
+    Witnesses,
     read_client_config,
+    read_client_witnesses,
     read_signing_config,
+    read_signing_witnesses,
 )
 
 __all__ = ["dev", "stack_folder", "stack_state"]
@@ -117,3 +120,27 @@ def test_before_its_services_were_nobody_is_asked(dev: Local) -> None:
 
     with pytest.raises(RootInvalid, match="no authority"):
         read_signing_config(raw, dev.root, START - timedelta(seconds=1))
+
+
+def test_who_has_a_key_needs_no_authority(dev: Local) -> None:
+    raw = json.dumps(config(caUrls=[], tsaUrls=[service(A)], rekorTlogUrls=[service(B, 2)]))
+
+    found = read_signing_witnesses(raw.encode(), None, NOW)
+
+    assert found == Witnesses((A,), (LogService(B, 2),), None)
+    with pytest.raises(RootInvalid, match="no authority"):
+        read_signing_config(raw.encode(), dev.root, NOW)
+
+
+def test_a_client_config_has_the_root_for_witnesses_too(dev: Local) -> None:
+    found = read_client_witnesses(dev.document("client_trust_config.json"), NOW)
+
+    assert (found.stamps, found.logs) == (dev.services().stamps, dev.services().logs)
+    assert found.root is not None
+    assert found.root.logs == dev.root.logs
+
+
+def test_services_that_are_over_are_not_asked(dev: Local) -> None:
+    raw = dev.document("signing_config.v0.2.json")
+
+    assert read_signing_witnesses(raw, None, START - timedelta(seconds=1)) == Witnesses()

@@ -180,6 +180,17 @@ def test_the_same_entry_again_is_a_conflict_that_says_where(dev: Local) -> None:
     assert (second.status, second.headers["Location"]) == (409, first.headers["Location"])
 
 
+def test_what_is_proposed_again_can_be_looked_up(dev: Local) -> None:
+    body = proposed(b"proposed")
+    (name,) = json.loads(post(dev, "/api/v1/log/entries", body).body)
+
+    found = post(dev, "/api/v1/log/entries/retrieve", {"entries": [body]})
+    unknown = post(dev, "/api/v1/log/entries/retrieve", {"entries": [proposed(b"never")]})
+
+    assert [list(each) for each in json.loads(found.body)] == [[name]]
+    assert unknown.status == 404
+
+
 def test_the_head_is_signed(dev: Local) -> None:
     head = json.loads(get(dev, "/api/v1/log").body)
 
