@@ -4,6 +4,9 @@ The predicate is a file, or - for standard input. It is stored as it is.
 
   retinue attest --key ci.key --type cyclonedx --predicate sbom.json reg.example.com/app:1
   retinue attest --unsigned --type slsaprovenance1 --predicate p.json reg.example.com/app:1
+
+With --format index the statement goes into the image's index, as BuildKit does
+it. That makes another index, so the digest changes, and the tag is moved to it.
 """
 
 import argparse
@@ -11,21 +14,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retinue.cli import hands, options, signing
+from retinue.cli import embedding, hands, options, signing
 from retinue.cli.problems import BadUsage
 from retinue.cli.render import emit
 
 if TYPE_CHECKING:
     from retinue.cli.hands import Hand
     from retinue.cli.signing import Work
+    from retinue.client.remote import Remote
     from retinue.papers.attach import Attached
+
+FORMATS = {**signing.FORMATS, "index": "unsigned, inside of the index, whose digest changes"}
 
 MAX_PREDICATE = 96 * 1024 * 1024
 """Bytes of a predicate; in base64 it must fit into the 128 MiB that a statement may have."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    signing.arguments(parser)
+    signing.arguments(parser, FORMATS)
     parser.add_argument(
         "--predicate", metavar="FILE", required=True, help="what is said; - for standard input"
     )
@@ -41,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="with --format legacy: in place of attestations of the same type",
+        help="in place of what the same signer attested of the same type",
     )
     options.dry_run(parser)
 
@@ -51,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.unsigned and args.key:
         raise BadUsage("--unsigned and --key exclude each other", "choose one")
+    if args.format == "index":
+        embedding.check(args)
+    elif args.unsigned and args.replace:
+        raise BadUsage("--replace is for what the same signer said", "leave --unsigned out")
     predicate = _predicate(args)
     by = None if args.unsigned else hands.hand(args)
     done = asyncio.run(signing.each(args, lambda work: _attest(args, predicate, by, work)))
@@ -59,10 +69,16 @@ def run(args: argparse.Namespace) -> int:
             "attested": [signing.data(work, papers) for work, papers in done],
             "dry_run": args.dry_run,
         },
-        signing.text("attest", done, dry_run=args.dry_run),
+        _text(args, done),
         as_json=args.json,
     )
     return 0
+
+
+def _text(args: argparse.Namespace, done: "list[tuple[Work, list[Attached]]]") -> str:
+    if args.format == "index" and not args.dry_run:
+        return embedding.text(done)
+    return signing.text("attest", done, dry_run=args.dry_run)
 
 
 def _predicate(args: argparse.Namespace) -> bytes:
@@ -102,6 +118,8 @@ async def _attest(
     from retinue.attest.attestation import Attestation
     from retinue.papers.kinds import predicate_type
 
+    if args.format == "index":
+        return await embedding.embed(args, predicate, work)
     said = Attestation(predicate_type(args.type), predicate, ((work.image, work.subject.digest),))
     statement = said.statement()
     if args.dry_run:
@@ -110,7 +128,7 @@ async def _attest(
         return [await _unsigned(work, statement)]
     papers: list[Attached] = []
     if args.format in {"bundle", "both"}:
-        papers.append(await _bundle(work, statement, by))
+        papers.append(await _bundle(args, work, statement, by))
     if args.format in {"legacy", "both"}:
         papers.append(await _legacy(args, work, statement, by))
     return papers
@@ -124,16 +142,36 @@ async def _unsigned(work: "Work", statement: bytes) -> "Attached":
     return await attach_statement(work.store, work.subject, statement, created=datetime.now(UTC))
 
 
-async def _bundle(work: "Work", statement: bytes, by: "Hand") -> "Attached":
+async def _bundle(
+    args: argparse.Namespace, work: "Work", statement: bytes, by: "Hand"
+) -> "Attached":
     from datetime import UTC, datetime
 
     from retinue.papers.attach import attach_bundle
 
+    registry = _deleting(work) if args.replace else None
     bundle = by.bundle(statement)
-    now = datetime.now(UTC)
-    return await attach_bundle(
-        work.store, work.subject, bundle, created=now, signer=by.trust(bundle)
+    attached = await attach_bundle(
+        work.store,
+        work.subject,
+        bundle,
+        created=datetime.now(UTC),
+        signer=by.trust(bundle),
+        replacing=args.replace,
     )
+    if registry is not None:
+        for paper in attached.replaced:
+            await registry.delete_manifest(paper)
+    return attached
+
+
+def _deleting(work: "Work") -> "Remote":
+    """The store, where a paper can be deleted in it; raises BadUsage."""
+    from retinue.client.remote import Remote
+
+    if not isinstance(work.store, Remote):
+        raise BadUsage("in a folder no bundle is replaced", "use --format legacy, or a registry")
+    return work.store
 
 
 async def _legacy(

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Images that are worked on at the same time."""
-FORMATS = ("bundle", "legacy", "both")
+FORMATS: Mapping[str, str] = {
+    "bundle": "a referrer, as cosign 3",
+    "legacy": "at a tag, as cosign 2",
+    "both": "as either",
+}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: argparse.ArgumentParser, formats: Mapping[str, str] = FORMATS) -> None:
     parser.add_argument("references", metavar="REFERENCE", nargs="+", help=options.REFERENCE)
     hands.arguments(parser)
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=list(formats),
         default="bundle",
-        help="bundle: a referrer, as cosign 3; legacy: at a tag, as cosign 2 [bundle]",
+        help="; ".join(f"{name}: {what}" for name, what in formats.items()) + " [bundle]",
     )
     parser.add_argument(
         "-r", "--recursive", action="store_true", help="of an index, every image too"
@@ -49,12 +53,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One image of a reference: what is signed, and the store that its papers go to."""
+    """One image of a reference: what is signed, and the store that its papers go to. `top` is what
+    the reference names: perhaps an index that `subject` was chosen from."""
 
     location: "Location"
     image: str
     subject: "Manifest"
     store: "Writable"
+    top: "Manifest"
 
 
 @asynccontextmanager
@@ -68,13 +74,14 @@ async def works(
     from retinue.oci.reference import parse
 
     async with writable(reached, location) as store:
-        top = await for_platform(store, await find_manifest(store, location), args.platform)
-        subjects = [top, *(await _below(store, top) if args.recursive else ())]
+        top = await find_manifest(store, location)
+        chosen = await for_platform(store, top, args.platform)
+        subjects = [chosen, *(await _below(store, chosen) if args.recursive else ())]
         target = store
         if args.papers_in:
             elsewhere = parse(args.papers_in)
             target = reached.remote(elsewhere.host, elsewhere.repository)
-        yield [Work(location, image_of(location), each, target) for each in subjects]
+        yield [Work(location, image_of(location), each, target, top) for each in subjects]
 
 
 async def _below(store: "Writable", top: "Manifest") -> "list[Manifest]":

@@ -15,10 +15,11 @@ from retinue.attest.statement import read_statement
 from retinue.attest.target import Target
 from retinue.oci import names
 from retinue.oci.digest import Digest
+from retinue.oci.links import Way
 from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
 from retinue.papers.collect import collect
-from retinue.papers.collected import Collected
+from retinue.papers.collected import Collected, Paper
 from retinue.papers.content import Content
 from retinue.papers.limits import Limits
 from retinue.papers.proving import prove, statement_in
@@ -41,7 +42,7 @@ class Store(Source, Sink, Protocol):
 class Attached:
     """`digest` is the paper's manifest, or the one at the tag that holds it. Not `new`: the same
     signer had said the same before. `replaced` are papers of his of the same type that say
-    something else."""
+    something else, and hold nothing besides."""
 
     digest: Digest
     new: bool
@@ -57,6 +58,7 @@ async def attach_bundle(
     signer: Trust | None = None,
     annotations: Mapping[str, str] | None = None,
     inline: bool = False,
+    replacing: bool = False,
 ) -> Attached:
     """Attach a Sigstore bundle as cosign 3 does. See `attach_bundles`."""
     attached = await attach_bundles(
@@ -67,6 +69,7 @@ async def attach_bundle(
         signer=signer,
         annotations=annotations,
         inline=inline,
+        replacing=replacing,
     )
     return attached[0]
 
@@ -80,22 +83,23 @@ async def attach_bundles(
     signer: Trust | None = None,
     annotations: Mapping[str, str] | None = None,
     inline: bool = False,
+    replacing: bool = False,
 ) -> tuple[Attached, ...]:
     """Attach several at once, each as a referrer of its own.
 
     With `signer` (whose signatures these are), each must verify, and what he has said already is
-    not said again. Without, each must be about the subject. Raises EvidenceError before anything
-    is written.
+    not said again. Without, each must be about the subject. With `replacing`, what he said otherwise
+    is looked for among papers of any size. Raises EvidenceError before anything is written.
     """
     target = Target(subject.digest, subject.media_type, subject.raw)
     types = [_check(bundle, target, signer) for bundle in bundles]
-    largest = max(map(len, bundles), default=0)
+    largest = None if replacing else max(map(len, bundles), default=0)
     present = await _present(store, subject, largest) if signer is not None else None
     done: list[Attached] = []
     for bundle, predicate_type in zip(bundles, types, strict=True):
         said = _said(bundle, predicate_type, present, target, signer)
         if said.digest is not None:
-            done.append(Attached(said.digest, new=False))
+            done.append(Attached(said.digest, new=False, replaced=said.others))
             continue
         made = bundle_paper(
             subject, bundle, predicate_type, created, annotations or {}, inline=inline
@@ -180,10 +184,10 @@ async def put(store: Store, made: Made) -> None:
 
 
 async def _present(
-    store: Store, subject: Manifest, size: int, form: Form = Form.BUNDLE
+    store: Store, subject: Manifest, size: int | None, form: Form = Form.BUNDLE
 ) -> Collected:
     """What may say the same as a paper of this size: it differs by a signature, a log entry."""
-    limits = Limits(statement=size + DIFFERENCE)
+    limits = Limits() if size is None else Limits(statement=size + DIFFERENCE)
     return await collect(store, subject, depth=1, limits=limits, forms=(form,))
 
 
@@ -224,7 +228,7 @@ def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a signer has said before: the same in `digest`, or otherwise in `others`."""
+    """What a signer has said before: the same in `digest`, and otherwise in `others`."""
 
     digest: Digest | None = None
     others: tuple[Digest, ...] = ()
@@ -242,15 +246,21 @@ def _said(
     from retinue.attest.verify import verify_bundle
 
     new = verify_bundle(bundle, target, signer)
+    same: list[Digest] = []
     others: list[Digest] = []
     wanted = _seen(bundle, new, signer)
+    alone = {paper.digest for paper in present.papers if _is_one_referrer(paper)}
     for paper, proof, content in _proofs(present, target, signer):
         if _same(new, proof):
-            if wanted <= _seen(content, proof, signer):
-                return _Said(paper)
+            same += [paper] if wanted <= _seen(content, proof, signer) else []
         elif proof.statement is not None and proof.statement.predicate_type == predicate_type:
-            others.append(paper)
-    return _Said(None, tuple(dict.fromkeys(others)))
+            others += [paper] if paper in alone else []
+    return _Said(same[0] if same else None, tuple(dict.fromkeys(others)))
+
+
+def _is_one_referrer(paper: Paper) -> bool:
+    """Whether nobody else's word goes with it when it is deleted."""
+    return paper.way in {Way.REFERRERS, Way.FALLBACK} and len(paper.parts) == 1
 
 
 def _seen(bundle: Content, proof: Proof, signer: Trust) -> Seen:

@@ -225,3 +225,54 @@ def test_images_in_a_folder_are_signed_and_verified(ask: Ask, here: Path) -> Non
     ask("push", "--image", "rootfs", "oci:folder:1")
     assert ask("sign", "--key", "ci.key", "--format", "both", "oci:folder:1").code == 0
     assert ask("verify", "--key", "ci.pub", "oci:folder:1").code == 0
+
+
+def attest(ask: Ask, image: str, text: str, *more: str) -> None:
+    Path("said.json").write_text(text)
+    words = ("attest", "--type", "cyclonedx", "--predicate", "said.json", *more, image)
+    done = ask(*words)
+    assert done.code == 0, done.err
+
+
+def sboms(ask: Ask, image: str) -> int:
+    told = ask("verify", "--key", "ci.pub", "--key", "sec.pub", "--type", "cyclonedx", image)
+    assert told.code == 0, told.err
+    papers = ask("download", "attestation", image).lines
+    return len(papers)
+
+
+def test_an_attestation_takes_the_place_of_those_of_its_signer_and_type(
+    ask: Ask, image: str
+) -> None:
+    attest(ask, image, '{"a":1}', "--key", "ci.key")
+    attest(ask, image, '{"a":1,"filler":"%s"}' % ("x" * 600_000), "--key", "ci.key")
+    attest(ask, image, '{"a":1}', "--key", "sec.key")
+    assert sboms(ask, image) == 3
+    for _ in range(2):
+        attest(ask, image, '{"a":2}', "--key", "ci.key", "--replace")
+        assert sboms(ask, image) == 2
+    attest(ask, image, '{"a":1}', "--key", "sec.key", "--replace")
+    assert sboms(ask, image) == 2
+
+
+def test_a_statement_in_an_index_changes_the_digest_and_moves_the_tag(ask: Ask, image: str) -> None:
+    before = ask("inspect", image, "--json").json["digest"]
+    asked = ("--unsigned", "--format", "index", "--type", "cyclonedx", "--predicate", "sbom.json")
+    words = ("attest", *asked, image)
+    done = ask(*words)
+    after = ask("inspect", image, "--json").json["digest"]
+    assert (done.code, before != after) == (0, True), done.err
+    assert "the digest changed" in done.out
+    assert after in done.out
+    told = ask("verify", "--key", "ci.pub", "--type", "cyclonedx", "-r", image, "--json").json[0]
+    assert [(paper["kind"], paper["verdict"]) for paper in told["papers"]] == [("sbom", "unsigned")]
+    assert "says it already" in ask(*words).out
+    assert ask("inspect", image, "--json").json["digest"] == after
+
+
+@pytest.mark.parametrize(
+    "words", [("--key", "ci.key"), ("--unsigned", "--recursive"), ("--unsigned", "--replace")]
+)
+def test_an_index_holds_only_what_it_can(ask: Ask, image: str, words: tuple[str, ...]) -> None:
+    asked = ("attest", "--format", "index", "--predicate", "sbom.json", *words, image)
+    assert ask(*asked).code == 2
