@@ -25,7 +25,7 @@ def witnesses(args: argparse.Namespace) -> "Witnesses | None":
         )
     if addresses:
         found = _of_addresses(args)
-    if found is not None and getattr(args, "format", "bundle") != "bundle":
+    if found is not None and args.format in {"legacy", "both"}:
         _check_legacy(found)
     return found
 
