@@ -12,9 +12,10 @@ from interop.signers import Cosign, Retinue, password, prepare
 from interop.test_cosign import by_digest
 from interop.test_devstack import pinned
 from interop.test_oras_crane_regctl import image
+from interop.test_sigstore_services import clock, opened
 from retinue.devstack.server import Server
 
-__all__ = ["image"]
+__all__ = ["clock", "image", "opened"]
 
 NEW, OLD = "signing_config.v0.2.json", "signing_config.rekor-v1.json"
 SBOM = ("--type", "cyclonedx")
@@ -129,3 +130,23 @@ def test_retinue_verifies_the_legacy_form_of_cosign_2(
     clocks = {time["clock"] for paper in judged["papers"] for time in paper["signed_at"]}
     assert clocks == {"rfc3161", "tlog"}
     assert Cosign(tools, 2, "legacy").verify(subject)
+
+
+def test_the_real_timestamp_server_stamps_what_is_signed_and_what_was(
+    tools: Tools, clock: str, image: str
+) -> None:
+    prepare(tools.home)
+    subject = by_digest(tools, image)
+    with urlopen(f"{clock}/api/v1/timestamp/certchain") as answer:
+        (tools.home / "tsa.pem").write_bytes(answer.read())
+    url = ("--timestamp-server-url", f"{clock}/api/v1/timestamp")
+    retinue = Retinue(tools)
+
+    retinue("sign", "--key", "p256.key", *url, subject)
+    retinue("sign", "--key", "other.key", subject, key="other")
+    retinue("sign", "--receipts", *url, subject)
+
+    keys = ("--key", "p256.pub", "--key", "other.pub", "--signers", "2")
+    (judged,) = retinue.json("verify", *keys, "--timestamp-certificate-chain", "tsa.pem", subject)
+    signed = [paper["signed_at"] for paper in judged["papers"] if paper["verdict"] == "verified"]
+    assert [{time["clock"] for time in times} for times in signed] == [{"rfc3161"}] * 2
