@@ -22,6 +22,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from retinue.errors import RetinueError
+from retinue.registry import memory
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
 from retinue.registry.catalog.opening import migrate_now, open_catalog
@@ -65,6 +66,7 @@ class Application:
             sys.exit(1)
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
+        memory.keep()
         gc.freeze()  # what is loaded by now stays: collections need not walk it
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -181,8 +182,13 @@ class FileUpload:
         self._used = True
         return await self._store.run(action, self._incoming.session, call)
 
-    async def keep(self, expected: Digest, *, trusted: Digest | None = None) -> Kept:
-        return await self._run("keep upload", lambda: self._incoming.keep(expected, trusted))
+    async def keep(
+        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
+    ) -> Kept:
+        keep = partial(self._incoming.keep, expected, trusted, last)
+        kept = await self._run("keep upload", keep)
+        self.offset = kept.size
+        return kept
 
     async def close(self) -> None:
         if self._used and not self._incoming.closed:
