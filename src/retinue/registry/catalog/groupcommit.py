@@ -197,6 +197,8 @@ class GroupCommit:
         self._cursor.execute("begin immediate")
         if not all(map(self._attempted, batch)):
             self._cursor.execute("rollback")
+            if len(batch) == 1:
+                return
             self._cursor.execute("begin immediate")
             for waiter in batch:
                 self._attempt(waiter)

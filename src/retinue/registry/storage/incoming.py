@@ -139,9 +139,7 @@ class Incoming:
 
     # -- keeping
 
-    def keep(
-        self, expected: Digest, trusted: Digest | None, last: Sequence[bytes] = ()
-    ) -> Kept:
+    def keep(self, expected: Digest, trusted: Digest | None, last: Sequence[bytes] = ()) -> Kept:
         with self._lock:
             if self._kept is None or last:
                 writer = self._usable()
