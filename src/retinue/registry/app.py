@@ -22,14 +22,13 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from retinue.errors import RetinueError
-from retinue.registry import memory
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
 from retinue.registry.catalog.opening import migrate_now, open_catalog
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import listening, logs, operations, traces
+from retinue.registry.http import listening, logs, memory, operations, traces
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
 from retinue.registry.http.table import TABLE
