@@ -40,7 +40,7 @@ class Running:
         return sum(_pss(pid) for pid in self.pids())
 
 
-def _program(name: str) -> str | None:
+def program(name: str) -> str | None:
     found = shutil.which(name)
     if found:
         return found
@@ -61,7 +61,7 @@ def _retinue(*flags: str) -> Callable[[Path, int], Sequence[str]]:
 
 def _distribution(name: str) -> Callable[[Path, int], Sequence[str] | None]:
     def command(folder: Path, port: int) -> Sequence[str] | None:
-        program = _program(name)
+        found = program(name)
         config = folder / "config.yml"
         config.write_text(
             "version: 0.1\n"
@@ -69,30 +69,30 @@ def _distribution(name: str) -> Callable[[Path, int], Sequence[str] | None]:
             f"http: {{addr: '127.0.0.1:{port}'}}\n"
             "log: {level: error, accesslog: {disabled: true}}\n"
         )
-        return program and [program, "serve", str(config)]
+        return found and [found, "serve", str(config)]
 
     return command
 
 
 def _olareg(store: str) -> Callable[[Path, int], Sequence[str] | None]:
     def command(folder: Path, port: int) -> Sequence[str] | None:
-        program = _program("olareg")
+        found = program("olareg")
         where = ["--dir", str(folder / "data")] if store == "dir" else []
         (folder / "data").mkdir()
         options = ["--store-type", store, "--api-delete", "--api-blob-delete", *where]
-        return program and [program, "serve", "--port", str(port), "--verbosity", "error", *options]
+        return found and [found, "serve", "--port", str(port), "--verbosity", "error", *options]
 
     return command
 
 
 def _zot(folder: Path, port: int) -> Sequence[str] | None:
-    program = _program("zot")
+    found = program("zot")
     config = folder / "config.json"
     config.write_text(
         f'{{"storage": {{"rootDirectory": "{folder}/data"}}, "log": {{"level": "error"}},'
         f' "http": {{"address": "127.0.0.1", "port": "{port}"}}}}'
     )
-    return program and [program, "serve", str(config)]
+    return found and [found, "serve", str(config)]
 
 
 PEERS = (

@@ -101,7 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4, help="seconds per row")
     parser.add_argument("--images", type=int, default=0, help="fill with this many images first")
-    parser.add_argument("--papers", type=int, default=2, help="papers of each such image")
+    parser.add_argument("--papers-each", type=int, default=2, help="papers of each such image")
     parser.add_argument("--repositories", type=int, default=1, help="repositories to fill")
     parser.add_argument("--no-limit", dest="limit", action="store_false", help="leave nginx out")
     parser.add_argument("--work", help="folder for data, on the disk to be measured")
@@ -141,7 +141,7 @@ def measure_peer(
                 "-images",
                 str(args.images),
                 "-papers",
-                str(args.papers),
+                str(args.papers_each),
                 "-repositories",
                 str(args.repositories),
             )

@@ -9,7 +9,7 @@ double, and nesting beyond a depth.
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from itertools import accumulate
 from typing import Any
 
@@ -21,6 +21,10 @@ MAX_DEPTH = 64
 _BOM = "\ufeff"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
+_OPEN = re.compile(r"[ \t\n\r]*{[ \t\n\r]*")
+_PLAIN_KEY = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
+_AFTER = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
 
@@ -41,6 +45,16 @@ class InvalidJson(RetinueError):
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES) -> Any:
     """Parse one JSON value; raises InvalidJson. Large input (over 100 KB) belongs off the loop."""
+    text = _text(data, max_depth, max_bytes)
+    try:
+        return _STRICT.decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidJson(error.msg, offset=error.pos) from None
+    except ValueError:  # CPython's limit on the digits of an integer
+        raise InvalidJson("an integer has too many digits") from None
+
+
+def _text(data: bytes, max_depth: int, max_bytes: int) -> str:
     if len(data) > max_bytes:
         raise InvalidJson(f"{len(data)} bytes are more than the {max_bytes} allowed")
     if data.count(b"[") + data.count(b"{") > max_depth:
@@ -53,34 +67,66 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES
         raise InvalidJson("starts with a byte order mark; remove it", offset=0)
     if "\\ud" in text or "\\uD" in text:
         _check_surrogates(text)
-    keys: set[str] = set()
-    value = _parse(text, _collect(keys))
-    if len({*map(str.casefold, keys)}) != len(keys):  # rare: look where, object by object
-        _parse(text, _refuse_variants)
-    return value
+    return text
 
 
-def _parse(text: str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:
-    decoder = json.JSONDecoder(
-        object_pairs_hook=hook, parse_constant=_constant, parse_float=_float, strict=True
-    )
+def outline(
+    data: bytes,
+    opaque: Collection[str],
+    *,
+    max_depth: int = MAX_DEPTH,
+    max_bytes: int = MAX_BYTES,
+) -> dict[str, Any]:
+    """One JSON object; values under the keys `opaque` are not looked into: the bytes as they stand.
+
+    All else is as strict as `loads`, and what is opaque must at least be JSON. Raises InvalidJson.
+    """
+    text = _text(data, max_depth, max_bytes)
+    pairs: list[tuple[str, Any]] = []
+    opened = _OPEN.match(text)
+    if opened is None:
+        raise InvalidJson("is not an object", offset=0)
+    more, place = True, opened.end()
+    if text.startswith("}", place):
+        more, place = _next(text, place)
+    while more:
+        key, start = _key(text, place)
+        value, place = _value(text, start, _SKIM if key in opaque else _STRICT)
+        pairs.append((key, text[start:place].encode() if key in opaque else value))
+        more, place = _next(text, place)
+    if place != len(text):
+        raise InvalidJson("extra data after the object", offset=place)
+    return _pairs(pairs)
+
+
+def _key(text: str, place: int) -> tuple[str, int]:
+    plain = _PLAIN_KEY.match(text, place)
+    if plain is not None:
+        return plain[1], plain.end()
+    if not text.startswith('"', place):
+        raise InvalidJson("expecting a key in double quotes", offset=place)
+    key, place = _value(text, place, _SKIM)
+    colon = _COLON.match(text, place)
+    if colon is None:
+        raise InvalidJson("expecting a colon", offset=place)
+    return key, colon.end()
+
+
+def _value(text: str, place: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
     try:
-        return decoder.decode(text)
+        return decoder.raw_decode(text, place)
     except json.JSONDecodeError as error:
         raise InvalidJson(error.msg, offset=error.pos) from None
     except ValueError:  # CPython's limit on the digits of an integer
         raise InvalidJson("an integer has too many digits") from None
 
 
-def _collect(keys: set[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            _refuse_variants(pairs)
-        keys.update(result)
-        return result
-
-    return collect
+def _next(text: str, place: int) -> tuple[bool, int]:
+    """Whether another member follows a value that ended here, and where it, or the rest, begins."""
+    found = _AFTER.match(text, place)
+    if found is None:
+        raise InvalidJson("expecting a comma or the end of the object", offset=place)
+    return found[1] == ",", found.end()
 
 
 def fold(key: str) -> str:
@@ -135,3 +181,16 @@ def _float(literal: str) -> float:
     if math.isinf(number):
         raise InvalidJson(f"the number {literal[:40]} is beyond what readers can hold")
     return number
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len({*map(str.casefold, result)}) != len(pairs):
+        _refuse_variants(pairs)
+    return result
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, strict=True
+)
+_SKIM = json.JSONDecoder(parse_constant=_constant, parse_float=_float, strict=True)

@@ -112,6 +112,20 @@ async def test_13_a_paper_waits_seven_days_for_its_subject(world: World) -> None
     assert await world.catalog.rows(PAPERS) == []
 
 
+async def test_13_a_paper_whose_subject_is_in_another_repository_lives_as_long_as_that(
+    world: World,
+) -> None:
+    subject = image()
+    await world.contents(*BASE, name="team/other")
+    await world.push(subject, "v1", name="team/other")
+    paper = await world.push(artifact(subject))
+    await world.collect_all()
+    assert await world.manifests() == {subject.digest, paper}
+    await world.delete(subject.digest, name="team/other")
+    await world.collect_all()
+    assert await world.manifests() == set()
+
+
 async def test_13_papers_of_a_subject_that_was_collected_go_after_their_own_grace(
     world: World,
 ) -> None:

@@ -228,6 +228,14 @@ async def test_a_tag_moves_only_from_where_it_is_expected(case: Case) -> None:
     assert case.papers[0].digest == await case.store.resolve("v1")
 
 
+async def test_a_tag_that_should_be_new_moves_nothing(case: Case) -> None:
+    with pytest.raises(TagMoved):
+        await case.store.put_tag("v1", case.papers[0].digest, new=True)
+    assert case.image.digest == await case.store.resolve("v1")
+    await case.store.put_tag("v2", case.papers[0].digest, new=True)
+    assert case.papers[0].digest == await case.store.resolve("v2")
+
+
 async def test_a_tag_needs_its_manifest(case: Case) -> None:
     with pytest.raises(ContentMissing):
         await case.store.put_tag("v2", ABSENT)

@@ -3,7 +3,8 @@
 Each round: start `retinue serve` on the same folder, let clients push, tag, attach and delete while
 collection runs, `kill -9` the whole process group at a random moment, start again, compare all that
 was acknowledged with what is served, and run fsck. With `--full-disk` the folder lies on a small
-filesystem that fills up instead. Run by `scripts/faults`.
+filesystem that fills up instead; with `--short-writes` the system cuts the server's writes short
+at a random size of file and fails those after. Run by `scripts/faults`.
 """
 
 import argparse
@@ -31,13 +32,16 @@ def main() -> int:
     args = _arguments()
     randomness = random.Random(args.seed)
     work = Path(args.work or tempfile.mkdtemp(prefix="retinue-faults-"))
-    kinds = ["kill"] * args.rounds + ["full disk"] * (args.full_disk)
+    kinds = ["kill"] * args.rounds + ["full disk"] * args.full_disk
+    kinds += ["short writes"] * args.short_writes
     promises = Promises()
     checked = 0
     for number, kind in enumerate(kinds, 1):
-        folder = work / ("kill" if kind == "kill" else f"full-{number}")
+        folder = work / ("kill" if kind == "kill" else f"{kind.split()[0]}-{number}")
         if kind == "kill":
             checked += crash_round(folder, promises, randomness, number)
+        elif kind == "short writes":
+            checked += short_write_round(folder, randomness, number)
         else:
             checked += full_disk_round(folder, randomness, number)
         print(f"round {number}/{len(kinds)} ({kind}): all promises kept", flush=True)
@@ -50,6 +54,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200, help="rounds that end with kill -9")
     parser.add_argument("--full-disk", type=int, default=2, help="rounds on a disk that fills up")
+    parser.add_argument(
+        "--short-writes", type=int, default=2, help="rounds in which writes are cut short"
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--work", help="folder for the data")
     return parser.parse_args()
@@ -83,6 +90,18 @@ def full_disk_round(folder: Path, randomness: random.Random, number: int) -> int
         assert promises.failed, "the disk did not fill up: nothing was tested"
         subprocess.run(["mount", "-o", "remount,size=400m", str(folder)], check=True)
         return after(folder, promises)
+
+
+def short_write_round(folder: Path, randomness: random.Random, number: int) -> int:
+    """Work while writes are cut short, lift the limit, and verify what was acknowledged."""
+    promises = Promises()
+    server = Server.start(folder, randomness.randrange(600_000, 3_000_000))
+    stop = work_on(server, promises, randomness, number, large=True)
+    time.sleep(randomness.uniform(1.5, 3))
+    server.kill()
+    stop()
+    assert promises.failed, "no write was cut short: nothing was tested"
+    return after(folder, promises)
 
 
 def work_on(

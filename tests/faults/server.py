@@ -26,13 +26,16 @@ class Server:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, folder: Path) -> "Server":
+    def start(cls, folder: Path, largest_file: int | None = None) -> "Server":
+        """`largest_file`, in bytes: a write that crosses it is cut short, later ones fail."""
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         log = (folder.parent / f"{folder.name}.log").open("ab")
         command = [sys.executable, "-m", "retinue", "serve", "--data", str(folder / "data")]
+        if largest_file is not None:
+            command = ["prlimit", f"--fsize={largest_file}", *command]
         process = subprocess.Popen(
             [*command, "--listen", f"127.0.0.1:{port}", *FLAGS],
             stdout=log, stderr=log, start_new_session=True,

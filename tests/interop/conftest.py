@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from interop.places import Places
+from interop.signers import Cosign, Image, Retinue, prepare, repository
 from serving import Serving
 
 
@@ -21,18 +23,30 @@ class Tools:
     home: Path
     environ: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *command: str | Path, text: str | None = None, fails: bool = False) -> str:
+    def run(
+        self,
+        *command: str | Path,
+        text: str | None = None,
+        fails: bool = False,
+        code: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
+        """What it printed; of what fails, what it said about that too.
+
+        `fails`: it must; `code`: it must end with this one. `env` is added.
+        """
         program = shutil.which(str(command[0]))
         if program is None:
             pytest.skip(f"{command[0]} is not installed: scripts/interop installs it")
         done = subprocess.run(
             [program, *map(str, command[1:])],
             input=text, capture_output=True, text=True, cwd=self.home, timeout=120,
-            env={**os.environ, **self.environ}, check=False,
+            env={**os.environ, **self.environ, **(env or {})}, check=False,
         )  # fmt: skip
-        if (done.returncode != 0) is not fails:
+        as_told = (done.returncode != 0) is fails if code is None else done.returncode == code
+        if not as_told:
             pytest.fail(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
     def json(self, *command: str | Path) -> Any:
         return json.loads(self.run(*command))
@@ -79,6 +93,51 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
 def layout(tmp_path: Path) -> Path:
     """An OCI layout with one small real image, tag `v1`, made of busybox or of any file."""
     return make_layout(tmp_path / "layout")
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    running = Places(tmp_path_factory.mktemp("places"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def signing(tools: Tools) -> Tools:
+    """Where tools run, with keys; cosign 2 is kept from asking for public roots."""
+    prepare(tools.home)
+    tools.environ = {**tools.environ, "SIGSTORE_REKOR_PUBLIC_KEY": "p256.pub"}
+    return tools
+
+
+@pytest.fixture
+def retinue(signing: Tools) -> Retinue:
+    return Retinue(signing)
+
+
+@pytest.fixture
+def cosign(signing: Tools) -> Callable[..., Cosign]:
+    """`cosign(3)`, `cosign(2, "legacy")`."""
+    return lambda version, form="bundle": Cosign(signing, version, form)
+
+
+@pytest.fixture
+def pushed(signing: Tools, layout: Path, places: Places) -> Callable[..., Image]:
+    """`pushed("distribution")`: an image in a new repository of that registry."""
+
+    def push(place: str = "ours", tag: str = "v1") -> Image:
+        image = Image(repository(places[place]), digest_in(layout), tag)
+        signing.run(
+            "oras", "cp", "--from-oci-layout", f"{layout}:v1", "--to-plain-http", image.tagged
+        )
+        return image
+
+    return push
+
+
+def digest_in(layout: Path) -> str:
+    """Of the first that a layout lists."""
+    return str(json.loads((layout / "index.json").read_text())["manifests"][0]["digest"])
 
 
 def make_layout(folder: Path) -> Path:

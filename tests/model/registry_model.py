@@ -18,17 +18,19 @@ class RegistryModel(MemoryStore):
         self.signed: dict[str, set[Digest]] = {}
         """By `.sig` tag: what it named before, as far as no successor has all of its layers."""
 
-    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
+    async def put_tag(
+        self, tag: str, digest: Digest, *, expected: Digest | None = None, new: bool = False
+    ) -> None:
         before = self.names.get(tag)
-        await super().put_tag(tag, digest, expected=expected)
+        await super().put_tag(tag, digest, expected=expected, new=new)
         name = implied(tag)
         if name is None or name.suffix != "sig":
             return
         said = self.signed.setdefault(tag, set())
         if before is not None:
             said.add(before)
-        new = _layers(self.content[digest])
-        self.signed[tag] = {old for old in said if not _layers(self.content[old]) <= new}
+        held = _layers(self.content[digest])
+        self.signed[tag] = {old for old in said if not _layers(self.content[old]) <= held}
 
     def links(self) -> Iterator[Link]:
         yield from super().links()

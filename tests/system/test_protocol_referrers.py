@@ -11,6 +11,7 @@ from protocol import ALGORITHMS, Client, next_page, refused
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
+from retinue.oci.tags import cosign_tag
 from serving import Serving
 
 algorithms = pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -208,3 +209,61 @@ def test_small_papers_by_the_hundred_are_one_page(client: Client, name: str) -> 
     found, headers, _ = page(client, f"/v2/{name}/referrers/{subject.digest}")
     assert sorted(found) == sorted(each.digest for each in made)
     assert "link" not in headers
+
+
+# ---- papers that only a tag attaches
+
+
+def sign(client: Client, name: str, tag: str, signature: str) -> str:
+    """What a signer does at cosign's tag who did not see the others."""
+    signed = image(signature.encode())
+    client.push_all(name, [signature.encode()])
+    client.push(name, signed, tag)
+    return signed.digest
+
+
+def test_papers_by_tag_alone_are_listed_when_asked_for(client: Client, name: str) -> None:
+    subject, tag = subject_of(client, name)
+    signatures = {sign(client, name, tag, signer) for signer in ("first", "second")}
+    client.push(name, artifact(pointer(subject), kind=SIGNATURE))
+    path = f"/v2/{name}/referrers/{subject.digest}"
+
+    ordinary, asked = client.get(path), client.get(f"{path}?attached=tag")
+
+    assert ordinary.headers["retinue-attached"] == "subject"
+    assert asked.headers["retinue-attached"] == "tag"
+    assert len(json.loads(ordinary.body)["manifests"]) == 1
+    assert {each["digest"] for each in json.loads(asked.body)["manifests"]} == signatures
+    client.delete(f"/v2/{name}/manifests/{tag}")
+    assert client.referrers(name, subject.digest, "?attached=tag") == []
+
+
+def test_papers_by_tag_of_what_is_unknown_are_none(client: Client, name: str) -> None:
+    for repository in (name, f"{name}/unheard/of"):
+        path = f"/v2/{repository}/referrers/{UNKNOWN['sha256']}?attached=tag"
+        assert json.loads(client.get(path).body) == EMPTY
+    path = f"/v2/{name}/referrers/{image().digest}?attached=tag&last=x"
+    refused(client.get(path), 400, "DIGEST_INVALID")
+
+
+def test_many_papers_by_tag_come_in_pages(client: Client, name: str) -> None:
+    subject, tag = subject_of(client, name)
+    signatures = {sign(client, name, tag, str(number)) for number in range(251)}
+
+    found: list[str] = []
+    path: str | None = f"/v2/{name}/referrers/{subject.digest}?attached=tag"
+    while path is not None:
+        answer = client.get(path)
+        found += [each["digest"] for each in json.loads(answer.body)["manifests"]]
+        path = next_page(answer)
+
+    assert sorted(found) == sorted(signatures)
+
+
+def subject_of(client: Client, name: str) -> tuple[Manifest, str]:
+    """An image, and the tag of its signatures."""
+    subject = image()
+    client.push(name, subject)
+    tag = cosign_tag(subject.digest, "sig")
+    assert tag is not None
+    return subject, tag

@@ -51,7 +51,8 @@ async def _attach(args: argparse.Namespace) -> tuple["Manifest", "Manifest"]:
     from retinue.cli import progress
     from retinue.cli.choosing import for_platform
     from retinue.cli.local import LocalSource
-    from retinue.cli.making import add_artifact, annotations_of
+    from retinue.cli.making import add_artifact
+    from retinue.cli.pairs import annotations_of
     from retinue.cli.reach import client, find_manifest, writable
     from retinue.client.copy import Wanted, copy
     from retinue.oci.descriptor import Descriptor

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def commands() -> Iterator[Command]:
     """Every verb and task as its parser describes it."""
     for name, verb in VERBS.items():
-        yield from _commands(parser_of(name), (name,), verb.help)
+        yield from _commands(parser_of(name), tuple(name.split()), verb.help)
 
 
 def _commands(

@@ -10,12 +10,12 @@ may use them.
 """
 
 import argparse
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from retinue.cli import options
-from retinue.cli.problems import BadUsage, Declined
+from retinue.cli.asking import confirm
+from retinue.cli.problems import BadUsage
 from retinue.cli.render import count, emit
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
             raise BadUsage(f"{location} names a repository", "add :TAG or @DIGEST")
     plans = asyncio.run(_look(args, locations))
     if not args.dry_run:
-        _confirm(plans, yes=args.yes)
+        what = "\n".join(plan.text for plan in plans)
+        confirm(what, f"deleting {plans[0].location}", yes=args.yes)
         asyncio.run(_delete(args, plans))
     did = "would delete" if args.dry_run else "deleted"
     emit(
@@ -87,19 +88,6 @@ def run(args: argparse.Namespace) -> int:
         as_json=args.json,
     )
     return 0
-
-
-def _confirm(plans: list[Plan], *, yes: bool) -> None:
-    """Raises Declined where nobody says yes."""
-    if yes:
-        return
-    what = "\n".join(plan.text for plan in plans)
-    if not sys.stdin.isatty():
-        raise Declined(f"deleting {plans[0].location}")
-    sys.stderr.write(f"Delete {what}\nThis cannot be undone. Continue? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Declined("deleting")
 
 
 async def _look(args: argparse.Namespace, locations: list["Location"]) -> list[Plan]:

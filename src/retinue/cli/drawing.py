@@ -1,7 +1,7 @@
 """How an image with its papers is drawn: lines for people, nested objects for programs."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from retinue.cli.gathering import Retinue
@@ -17,18 +17,24 @@ USUAL = frozenset({names.OCI_MANIFEST, names.OCI_INDEX})
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One line. `ways` are empty for what is no paper; `size` is None for what cannot be read."""
+    """One line. `ways` are empty for what is no paper; `size` is None for what cannot be read;
+    `verdict` is what was established about a paper, where that was asked."""
 
     digest: Digest
     kind: str
     detail: str
     size: int | None
     ways: tuple[str, ...]
+    verdict: str = ""
 
 
-def draw(retinue: Retinue) -> list[str]:
+def draw(retinue: Retinue, verdicts: Mapping[Digest, str] | None = None) -> list[str]:
     """A line for each manifest, its columns aligned; what occurs again is drawn once."""
-    rows = [(stem, node) for stem, node in _rows(retinue, retinue.root, None, "", "", set())]
+    said = verdicts or {}
+    rows = [
+        (stem, replace(node, verdict=said.get(node.digest, "")) if node.ways else node)
+        for stem, node in _rows(retinue, retinue.root, None, "", "", set())
+    ]
     heads = [len(stem) + len(node.kind) for stem, node in rows]
     details = [len(node.detail) for _, node in rows]
     return [_line(stem, node, max(heads), max(details)) for stem, node in rows]
@@ -39,10 +45,16 @@ def _line(stem: str, node: Node, head: int, detail: int) -> str:
     space = " " * (head - len(stem) - len(node.kind))
     amount = "" if node.size is None else size(node.size)
     ways = f"  by {', '.join(node.ways)}" if node.ways else ""
+    verdict = f"  {_verdict(node.verdict)}" if node.verdict else ""
     return (
         f"{stem}{paint(node.kind, colour)}{space}  {node.detail.ljust(detail)}  "
-        f"{amount:>9}  {paint(node.digest, DIM)}{ways}"
+        f"{amount:>9}  {paint(node.digest, DIM)}{ways}{verdict}"
     ).rstrip()
+
+
+def _verdict(text: str) -> str:
+    colour = GREEN if text.startswith("verified") else RED if text.startswith("failed") else DIM
+    return paint(clean(text), colour)
 
 
 def _rows(

@@ -17,6 +17,8 @@ BLIND = 7
 CONFLICT = 8
 UNSUPPORTED = 9
 LOCAL = 10
+REFUSED = 11
+NO_PAPERS = 12
 INTERRUPTED = 130
 
 MEANINGS: Mapping[int, str] = {
@@ -31,10 +33,21 @@ MEANINGS: Mapping[int, str] = {
     CONFLICT: "somebody else changed it meanwhile, or something still needs it",
     UNSUPPORTED: "the other side, the format or this installation has no way to do it",
     LOCAL: "a file, folder or port of this machine cannot be used",
+    REFUSED: "the policy refuses: there are papers, and they do not show what was asked for",
+    NO_PAPERS: "the policy refuses: there are no papers, and it could be looked everywhere",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
 
 CODES: Mapping[str, int] = {
+    "retinue.attest.errors.EvidenceError": WRONG_CONTENT,
+    "retinue.attest.errors.KeyUnusable": LOCAL,
+    "retinue.attest.errors.Malformed": WRONG_CONTENT,
+    "retinue.attest.errors.NoAnchor": REFUSED,
+    "retinue.attest.errors.Refused": WRONG_CONTENT,
+    "retinue.attest.errors.SignerFailed": UNREACHABLE,
+    "retinue.attest.errors.WrongPassword": DENIED,
+    "retinue.attest.predicates.pointer.InvalidPointer": USAGE,
+    "retinue.attest.root.RootInvalid": WRONG_CONTENT,
     "retinue.cli.problems.BadUsage": USAGE,
     "retinue.cli.problems.Declined": FAILED,
     "retinue.cli.problems.Missing": MISSING,
@@ -66,7 +79,19 @@ CODES: Mapping[str, int] = {
     "retinue.client.http1.MalformedAnswer": WRONG_CONTENT,
     "retinue.client.http1.UnsendableRequest": USAGE,
     "retinue.client.layout.LayoutError": LOCAL,
+    "retinue.crypt.errors.CryptError": FAILED,
+    "retinue.crypt.errors.MalformedOptions": WRONG_CONTENT,
+    "retinue.crypt.errors.NoKeyFits": DENIED,
+    "retinue.crypt.errors.NotEncryptable": UNSUPPORTED,
+    "retinue.crypt.errors.RecipientUnusable": LOCAL,
+    "retinue.crypt.errors.Tampered": WRONG_CONTENT,
+    "retinue.devstack.errors.NotGiven": USAGE,
+    "retinue.devstack.errors.NotLoopback": USAGE,
+    "retinue.devstack.errors.StateUnusable": LOCAL,
     "retinue.files.UnsafePath": LOCAL,
+    "retinue.gates.admission.BadReview": WRONG_CONTENT,
+    "retinue.gates.containerd.BadCall": USAGE,
+    "retinue.gates.server.TlsUnusable": LOCAL,
     "retinue.layers.tar.NoLayerFile": LOCAL,
     "retinue.oci.convert.NotExportable": UNSUPPORTED,
     "retinue.oci.digest.InvalidDigest": USAGE,
@@ -81,6 +106,17 @@ CODES: Mapping[str, int] = {
     "retinue.oci.stores.TagMoved": CONFLICT,
     "retinue.oci.walk.Incomplete": MISSING,
     "retinue.oci.walk.TooMany": UNSUPPORTED,
+    "retinue.papers.append.NoSuchTag": UNSUPPORTED,
+    "retinue.papers.append.TagContested": CONFLICT,
+    "retinue.papers.append.TagTaken": CONFLICT,
+    "retinue.papers.content.TooLong": WRONG_CONTENT,
+    "retinue.papers.embed.NotEmbeddable": UNSUPPORTED,
+    "retinue.papers.revocationlist.ListForked": WRONG_CONTENT,
+    "retinue.papers.revocationlist.ListLost": WRONG_CONTENT,
+    "retinue.papers.revocationlist.ListProblem": WRONG_CONTENT,
+    "retinue.papers.revocationlist.ListRolledBack": WRONG_CONTENT,
+    "retinue.policy.errors.ImportRefused": UNSUPPORTED,
+    "retinue.policy.errors.PolicyInvalid": USAGE,
     "retinue.registry.access.htpasswd.BadUsers": USAGE,
     "retinue.registry.access.rules.BadRule": USAGE,
     "retinue.registry.catalog.db.CatalogUnavailable": UNREACHABLE,

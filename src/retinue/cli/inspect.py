@@ -1,6 +1,11 @@
 """`retinue inspect`: what a manifest says: its type, parts, subject and size.
 
 --raw prints the exact bytes, as they are stored and hashed.
+
+--resolve goes where a generic object leads: it follows pointers, and chooses
+the first object that fits, by --understand in the order given, and --platform.
+
+  retinue inspect registry.example.com/app:1 --resolve --understand org.oci.image@2
 """
 
 import argparse
@@ -18,6 +23,16 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", help=options.REFERENCE)
     parser.add_argument("--raw", action="store_true", help="print the manifest's exact bytes")
+    parser.add_argument(
+        "--resolve", action="store_true", help="follow pointers, and choose an object"
+    )
+    parser.add_argument(
+        "--understand",
+        metavar="TYPE@VERSION",
+        action="append",
+        default=[],
+        help="an object that --resolve may choose; the best first [org.oci.image@2]",
+    )
     options.platform(parser)
     options.json(parser)
     options.network(parser)
@@ -26,6 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import asyncio
 
+    if args.resolve:
+        from retinue.cli import resolving
+
+        return resolving.run(args)
     manifest = asyncio.run(_fetch(args))
     if args.raw:
         sys.stdout.buffer.write(manifest.raw)

@@ -9,15 +9,19 @@ from retinue.oci import digest as digests
 from retinue.oci.descriptor import Descriptor
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest, Unreadable
-from retinue.oci.stores import BlobMissing, DigestMismatch, Search
+from retinue.oci.stores import BlobMissing, DigestMismatch, Search, Source
 
 PART = 1024 * 1024
 
 
 class LocalSource:
-    """Manifests and blobs that were just made; a blob is bytes, or a file that is read when sent."""
+    """Manifests and blobs that were just made; a blob is bytes, or a file that is read when sent.
 
-    def __init__(self) -> None:
+    Blobs that were not made here come from `behind`, where there is one.
+    """
+
+    def __init__(self, behind: Source | None = None) -> None:
+        self._behind = behind
         self._manifests: dict[Digest, Manifest] = {}
         self._blobs: dict[Digest, bytes | Path] = {}
 
@@ -62,9 +66,13 @@ class LocalSource:
     @asynccontextmanager
     async def blob(self, digest: Digest, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
         content = self._blobs.get(digest)
-        if content is None:
+        if content is not None:
+            yield _parts(content, start, digest)
+        elif self._behind is not None:
+            async with self._behind.blob(digest, start) as chunks:
+                yield chunks
+        else:
             raise BlobMissing(digest)
-        yield _parts(content, start, digest)
 
 
 async def _parts(content: bytes | Path, start: int, digest: Digest) -> AsyncIterator[bytes]:

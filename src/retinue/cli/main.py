@@ -22,6 +22,7 @@ class Verb(NamedTuple):
 
 GROUPS = {
     "images": "Images and their papers (signatures, SBOMs, provenance)",
+    "trust": "Trust",
     "operate": "Running a registry",
     "plumbing": "Plumbing",
 }
@@ -38,12 +39,40 @@ VERBS = {
     "tree": Verb("images", "tree", "draw an image and all papers attached to it"),
     "inspect": Verb("images", "inspect", "show a manifest: type, parts, subject, size"),
     "attach": Verb("images", "attach", "attach files to an image as a paper"),
+    "attach signature": Verb("images", "attaching.signature", "attach a signature made elsewhere"),
+    "attach attestation": Verb(
+        "images", "attaching.attestation", "attach attestations signed elsewhere"
+    ),
+    "attach sbom": Verb("images", "attaching.sbom", "attach an SBOM as it is, unsigned"),
     "download": Verb("images", "download", "download what an image's papers hold"),
+    "download signature": Verb("images", "downloading.signature", "print an image's signatures"),
+    "download attestation": Verb(
+        "images", "downloading.attestation", "print an image's attestations"
+    ),
+    "download sbom": Verb("images", "downloading.sbom", "print an image's SBOM"),
+    "convert": Verb("images", "convert", "make generic objects of images, and images of them"),
+    "sign": Verb("trust", "sign", "sign images"),
+    "attest": Verb("trust", "attest", "say something about images (SBOM, provenance), signed"),
+    "verify": Verb("trust", "verify", "check an image's papers"),
+    "revoke": Verb("trust", "revoke", "what a signer said no longer counts"),
+    "promote": Verb("trust", "promote", "copy an image if a policy says yes"),
+    "policy": Verb("trust", "policy.verbs", "check, explain, report and import policies"),
+    "key": Verb("trust", "key.verbs", "make, import and show signing keys"),
     "serve": Verb("operate", "serve", "run a registry"),
     "admin": Verb("operate", "admin.verbs", "gc, fsck, backup, restore, config"),
+    "gate": Verb("plumbing", "gate", "answer for Kubernetes, Gatekeeper or containerd"),
+    "dev-stack": Verb("plumbing", "dev_stack", "run a signing infrastructure for development"),
     "completion": Verb("plumbing", "completion", "print a completion script for your shell"),
     "version": Verb("plumbing", "version", "print the version"),
 }
+
+HIDDEN = {
+    "clean": Verb("images", "cosign.clean", "delete an image's papers of a type"),
+    "load": Verb("images", "cosign.load", "copy an image with its papers from a folder"),
+    "save": Verb("images", "cosign.save", "copy an image with its papers into a folder"),
+    "triangulate": Verb("images", "cosign.triangulate", "print where cosign keeps papers"),
+}
+"""cosign's names for what has another one here; they work, and no list shows them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,15 +82,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _help(words[1:])
     if words[0] in {"-V", "--version"}:
         words[0] = "version"
-    verb = VERBS.get(words[0])
+    name, rest = _named(words)
+    verb = VERBS.get(name) or HIDDEN.get(name)
     if verb is None:
-        note(_unknown(words[0]))
+        note(_unknown(name))
         return 2
-    return _run(words[0], verb, words[1:])
+    return _run(name, verb, rest)
+
+
+def _named(words: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The verb, of one word or two, and what follows it. `attach any` is plain `attach`."""
+    if words[:2] == ["attach", "any"]:
+        return "attach", words[2:]
+    two = " ".join(words[:2])
+    return (two, words[2:]) if two in VERBS else (words[0], words[1:])
 
 
 def _help(words: Sequence[str]) -> int:
-    if words and words[0] in VERBS:
+    if words and _named(words)[0] in VERBS:
         return main([*words, "--help"])
     say(overview())
     return 0
@@ -76,13 +114,18 @@ def overview() -> str:
     ]
     for group, title in GROUPS.items():
         lines += ["", f"{title}:"]
-        lines += [f"  {n:<12}{v.help}" for n, v in VERBS.items() if v.group == group]
+        lines += [f"  {n:<12}{v.help}" for n, v in VERBS.items() if _shown(n, v, group)]
     lines += [
         "",
         "An image is named by HOST/REPOSITORY[:TAG|@DIGEST], oci:DIR[:TAG],",
         "oci-archive:FILE or docker-archive:FILE.",
     ]
     return "\n".join(lines)
+
+
+def _shown(name: str, verb: Verb, group: str) -> bool:
+    """Verbs of two words are in the help of the first."""
+    return verb.group == group and " " not in name
 
 
 def _unknown(word: str) -> str:
@@ -97,7 +140,7 @@ def parser_of(name: str) -> "Parser":
     """The argument parser of one verb."""
     from retinue.cli.options import Parser
 
-    verb = VERBS[name]
+    verb = VERBS.get(name) or HIDDEN[name]
     module = import_module(f"retinue.cli.{verb.module}")
     parser = Parser(f"retinue {name}", verb.help, module.__doc__ or "")
     module.arguments(parser)

@@ -31,17 +31,6 @@ def epoch() -> int:
     return int(text)
 
 
-def annotations_of(given: Sequence[str]) -> Mapping[str, str]:
-    """`KEY=VALUE` each; raises BadUsage."""
-    found: dict[str, str] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise BadUsage(f"--annotation {text[:80]!r}", "write it as KEY=VALUE")
-        found[key] = value
-    return found
-
-
 def media_type_of(text: str, option: str) -> str:
     """A media type; raises BadUsage."""
     if not _MEDIA_TYPE.fullmatch(text):

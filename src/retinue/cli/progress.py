@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self, TextIO
 
 from retinue.cli.render import size
@@ -67,3 +68,23 @@ class Bar:
 def bar(label: str) -> Bar:
     """On standard error."""
     return Bar(label, sys.stderr)
+
+
+@contextmanager
+def counter(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A line that counts things done; call what is yielded for each. Only on a terminal."""
+    done, stream = 0, sys.stderr
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if stream.isatty() and total > 1:
+            stream.write(f"\r{label} {done} of {total}\x1b[K")
+            stream.flush()
+
+    try:
+        yield step
+    finally:
+        if stream.isatty() and total > 1:
+            stream.write("\r\x1b[K")
+            stream.flush()

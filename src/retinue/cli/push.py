@@ -133,7 +133,8 @@ async def _send(
 
 def _image(args: argparse.Namespace, source: "LocalSource", layer_at: Path) -> "Digest":
     """Make the image of a folder; returns its digest."""
-    from retinue.cli.making import annotations_of, epoch, this_platform
+    from retinue.cli.making import epoch, this_platform
+    from retinue.cli.pairs import annotations_of
     from retinue.layers.image import config_of, image_of
     from retinue.layers.tar import write_layer
     from retinue.oci import digest as digests
@@ -151,7 +152,8 @@ def _image(args: argparse.Namespace, source: "LocalSource", layer_at: Path) -> "
 
 
 def _artifact(args: argparse.Namespace, source: "LocalSource") -> "Digest":
-    from retinue.cli.making import add_artifact, annotations_of
+    from retinue.cli.making import add_artifact
+    from retinue.cli.pairs import annotations_of
 
     manifest = add_artifact(
         source,

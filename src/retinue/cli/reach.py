@@ -21,6 +21,7 @@ from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.reference import Layout, Location, Reference
 from retinue.oci.stores import Source
+from retinue.oci.tags import implied
 
 Writable: TypeAlias = Remote | LayoutFolder
 """What is changed in place: tags are set and removed, papers are added."""
@@ -63,7 +64,7 @@ async def name_in(store: Source, location: Location) -> str:
         return location.target
     if location.digest or location.tag:
         return str(location.digest or location.tag)
-    tags = [tag async for tag in store.tags()]
+    tags = [tag async for tag in store.tags() if implied(tag) is None]
     names = tags or _roots(store)
     if len(names) != 1:
         some = ", ".join(tags[:5]) or "none has a tag"

@@ -129,12 +129,22 @@ class Closure:
             found[depth[digest]].append(digest)
         return found
 
-    def implied_tags(self) -> list[tuple[str, Digest]]:
-        """Cosign's tags come along. Fallback tags do not: what they list says so itself, and a sink
-        without a referrers API lists it anew when it is put."""
-        return sorted(
-            {(link.stated_by, link.source) for link in self.links if link.way is Way.COSIGN}
-        )
+    def implied_tags(self) -> dict[str, list[Digest]]:
+        """Cosign's tags come along, each with all that it named, what it names now last. Fallback
+        tags do not: what they list says so itself, and a sink without a referrers API lists it anew
+        when it is put."""
+        found: dict[str, list[Digest]] = {}
+        for link in self.links:
+            if link.way is Way.COSIGN and link.source not in found.get(link.stated_by, ()):
+                found.setdefault(link.stated_by, []).insert(0, link.source)
+        return dict(sorted(found.items()))
+
+    def replaced(self) -> list[tuple[Digest, Digest]]:
+        """Pairs of paper and subject that only our kind of registry keeps: signatures that another
+        writer's manifest replaced at cosign's tag."""
+        former = {d for digests in self.implied_tags().values() for d in digests[:-1]}
+        pairs = {(k.source, k.target) for k in self.links if k.way is Way.COSIGN}
+        return sorted((paper, subject) for paper, subject in pairs if paper in former)
 
 
 async def find_roots(

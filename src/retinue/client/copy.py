@@ -31,6 +31,7 @@ from retinue.client.transfer import (
     together,
     watched,
 )
+from retinue.oci import names
 from retinue.oci.descriptor import Descriptor, may_be_absent
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
@@ -98,8 +99,10 @@ async def copy(
         await bounded(puts, MANY)
         report.manifests += level
     await _confirm(sink, closure, progress)
-    for tag, digest in closure.implied_tags():
-        await sink.put_tag(tag, digest)
+    for tag, digests in closure.implied_tags().items():
+        for digest in digests:
+            await sink.put_tag(tag, digest)
+    await _confirm_replaced(sink, closure)
     pairs = [(t, root) for root, item in zip(roots, wanted, strict=True) for t in item.tags]
     await bounded([partial(_tag, sink, tag, root, report, progress) for tag, root in pairs], MANY)
     return report
@@ -140,15 +143,33 @@ async def _put(sink: Sink, manifest: Manifest, progress: Progress) -> None:
 
 async def _check_tags(sink: Store, closure: Closure) -> None:
     """Cosign keeps all signatures of an image in one manifest: what the sink has must be in ours."""
-    for tag, digest in closure.implied_tags():
+    for tag, digests in closure.implied_tags().items():
         here = await sink.resolve(tag)
-        if here is None or here == digest:
+        if here is None or here in digests:
             continue
         found = (await sink.manifests([here]))[here]
-        ours = {blob.digest for blob in closure.manifests[digest].blobs[1:]}
-        theirs = {b.digest for b in found.blobs[1:]} if isinstance(found, Manifest) else None
+        ours = {key for digest in digests for key in _signatures(closure.manifests[digest])}
+        theirs = _signatures(found) if isinstance(found, Manifest) else None
         if theirs is None or not theirs <= ours:
-            raise PapersInTheWay(tag, here, digest)
+            raise PapersInTheWay(tag, here, digests[-1])
+
+
+def _signatures(manifest: Manifest) -> set[tuple[Digest, str | None]]:
+    """Two signers of one payload differ in nothing but what the layer's descriptor says."""
+    return {(b.digest, b.annotations.get(names.ANNOTATION_SIGNATURE)) for b in manifest.blobs[1:]}
+
+
+async def _confirm_replaced(sink: Store, closure: Closure) -> None:
+    """A tag names one manifest; other signatures that it named once are lost in most registries."""
+    expected = closure.replaced()
+    if not expected:
+        return
+    searches = await sink.papers({subject for _, subject in expected})
+    found = {(k.source, k.target) for search in searches.values() for k in search.links}
+    lost = [paper for paper, subject in expected if (paper, subject) not in found]
+    if lost:
+        why = "are signatures that others replaced at their tag, and the sink keeps the last only;"
+        raise PapersStay(lost, why)
 
 
 async def _tag(

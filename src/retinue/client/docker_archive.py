@@ -176,8 +176,10 @@ class DockerArchiveSink(LayoutFolder):
         await super().put_manifest(manifest)
         self.images[manifest.digest] = _Image(manifest)
 
-    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
-        await super().put_tag(tag, digest, expected=expected)
+    async def put_tag(
+        self, tag: str, digest: Digest, *, expected: Digest | None = None, new: bool = False
+    ) -> None:
+        await super().put_tag(tag, digest, expected=expected, new=new)
         for image in self.images.values():
             name = f"{self._name_of_tags}:{tag}"
             image.tags = [kept for kept in image.tags if kept != name]

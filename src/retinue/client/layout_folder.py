@@ -108,7 +108,9 @@ class LayoutFolder(LayoutSource):
         self._types[manifest.digest] = manifest.media_type
         self._new[manifest.digest] = manifest
 
-    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
+    async def put_tag(
+        self, tag: str, digest: Digest, *, expected: Digest | None = None, new: bool = False
+    ) -> None:
         manifest = self.manifest(digest)
         if manifest is None:
             raise ContentMissing(digest, (digest,))
@@ -117,7 +119,7 @@ class LayoutFolder(LayoutSource):
         with await asyncio.to_thread(self._locked):
             entries = self.entries()
             actual = next((e.digest for e in reversed(entries) if e.tag == tag), None)
-            if expected is not None and actual != expected:
+            if (expected is not None and actual != expected) or (new and actual is not None):
                 raise TagMoved(tag, expected, actual)
             kept = [e for e in entries if e.tag != tag and (e.tag or e.digest != digest)]
             kept += [_entry(m, None) for m in self._unnamed(tag, digest) if m.subject]

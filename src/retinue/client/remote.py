@@ -126,16 +126,18 @@ class Remote:
         if manifest.subject and not answer.headers.get(names.HEADER_SUBJECT):
             await self._fallback.add(manifest.subject.digest, referrer_entry(manifest))
 
-    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
+    async def put_tag(
+        self, tag: str, digest: Digest, *, expected: Digest | None = None, new: bool = False
+    ) -> None:
         manifest = (await self.manifests([digest]))[digest]
         if manifest is None:
             raise ContentMissing(digest, (digest,))
         if isinstance(manifest, Unreadable):
             raise manifest
         headers: dict[str, str] = {}
-        if expected is not None:
+        if expected is not None or new:
             await self._expect(tag, expected)
-            headers["if-match"] = f'"{expected}"'
+            headers = {"if-none-match": "*"} if new else {"if-match": f'"{expected}"'}
         sha512 = digests.algorithm(digest) != "sha256"
         answer = await self._put(manifest, digest if sha512 else tag, headers, [tag] * sha512)
         if answer.status == 412:
@@ -222,8 +224,8 @@ class Remote:
         if stated and self._digest(stated) != manifest.digest:
             raise DigestMismatch(manifest.digest, self._digest(stated))
 
-    async def _expect(self, tag: str, expected: Digest) -> None:
-        """Not every registry heeds If-Match, so the tag is also looked at before."""
+    async def _expect(self, tag: str, expected: Digest | None) -> None:
+        """Not every registry heeds conditions, so the tag is also looked at before."""
         actual = await self.resolve(tag)
         if actual != expected:
             raise TagMoved(tag, expected, actual)

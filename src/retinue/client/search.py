@@ -46,9 +46,11 @@ class Repository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the API said: entries, or None where there is no API."""
+    """What the API said: entries, or None where there is no API. `more`: this registry also knows
+    papers that are attached by a tag which has another manifest by now."""
 
     papers: tuple[Digest, ...] | None
+    more: bool = False
 
 
 class Searcher:
@@ -90,7 +92,32 @@ class Searcher:
                 blind[way] = found
             else:
                 links += found
+        if isinstance(listed, Listed) and listed.more:
+            more = await self._replaced(subject, links)
+            if isinstance(more, str):
+                blind[Way.COSIGN] = more
+            else:
+                links += more
         return Search(tuple(links), blind)
+
+    async def _replaced(self, subject: Digest, known: Collection[Link]) -> list[Link] | str:
+        """Signatures at cosign's tag that later writers did not keep; or why they are not known.
+
+        Whoever deletes the tag means all of them: they are asked for only while it is there.
+        """
+        tag = cosign_tag(subject, COSIGN[0])
+        if tag is None or not any(link.stated_by == tag for link in known):
+            return []
+        try:
+            listed = await self._pages(
+                f"{paths.referrers(self._name, subject)}?attached=tag", subject
+            )
+        except Unauthorized:
+            raise
+        except ClientError as problem:
+            return str(problem)
+        new = [d for d in listed.papers or () if all(link.source != d for link in known)]
+        return [Link(paper, subject, Rel.SUBJECT, tag, Way.COSIGN) for paper in new]
 
     async def _by_tag(self, subject: Digest, tag: str, way: Way) -> tuple[Way, list[Link] | str]:
         """What the tag states, or why it cannot be known."""
@@ -114,18 +141,18 @@ class Searcher:
     async def _listed(self, subject: Digest) -> Listed | ClientError:
         """All pages of the API. An error that says "could not look" is a value here."""
         try:
-            return await self._pages(subject)
+            return await self._pages(paths.referrers(self._name, subject), subject)
         except Unauthorized:
             raise
         except ClientError as problem:
             return problem
 
-    async def _pages(self, subject: Digest) -> Listed:
-        target: str | None = paths.referrers(self._name, subject)
+    async def _pages(self, target: str | None, subject: Digest) -> Listed:
         papers: dict[Digest, None] = {}
+        more = False
         for page in range(MAX_PAGES):
             if target is None:
-                return Listed(tuple(papers))
+                return Listed(tuple(papers), more)
             accept = {"accept": names.OCI_INDEX}
             answer = await self._session.request("GET", target, headers=accept, limit=MAX_PAGE)
             if answer.status in NO_API and page == 0:
@@ -133,6 +160,7 @@ class Searcher:
                 return Listed(None)
             if answer.status != 200:
                 raise self._session.refusal(answer, f"the papers of {subject}")
+            more = answer.headers.get(names.HEADER_ATTACHED) == "subject"
             papers.update(dict.fromkeys(_entries(self._session.host, answer)))
             target = next_page(self._session, answer)
             self.has_api = True

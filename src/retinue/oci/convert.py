@@ -1,10 +1,10 @@
-"""An explicit export of generic image objects to image manifests, for clients that know no others.
+"""Generic image objects out of image manifests and back, for clients that know only one of them.
 
-The export has digests of its own; nothing is converted behind a client's back.
+What is made has digests of its own; nothing is converted behind a client's back.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,17 +13,19 @@ from retinue.oci import names
 from retinue.oci.descriptor import Descriptor
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
+from retinue.oci.platform import Platform
 from retinue.oci.readers.objects import GenericObject
 from retinue.oci.readers.table import read, read_generic
+from retinue.oci.resolve import filters_of
 
 IMAGE_VERSION = "2"
 
 
 class NotExportable(RetinueError):
-    """A generic manifest that no image manifest can stand for."""
+    """A manifest for which none of the other kind can stand."""
 
     def __init__(self, digest: Digest, reason: str) -> None:
-        super().__init__(f"{digest} cannot be exported as an image: {reason}")
+        super().__init__(f"{digest} cannot be converted: {reason}")
         self.digest = digest
         self.reason = reason
 
@@ -47,6 +49,40 @@ def export(manifest: Manifest) -> tuple[Manifest, ...]:
     entries = [_entry(image, p) for item, image in pairs for p in _platforms(item)]
     body = {"schemaVersion": 2, "mediaType": names.OCI_INDEX, "manifests": entries}
     return (*images, read(_dump(body), names.OCI_INDEX))
+
+
+def generalise(images: Sequence[tuple[Manifest, Platform | None]]) -> Manifest:
+    """One generic manifest of an object for each image manifest, with its platform as filters.
+
+    Their blobs are those of the images. Raises NotExportable for what has no config.
+    """
+    body = {
+        "schemaVersion": 1,
+        "mediaType": names.OCI_OBJECT,
+        "objects": [_object(image, platform) for image, platform in images],
+    }
+    return read(_dump(body), names.OCI_OBJECT)
+
+
+def _object(image: Manifest, platform: Platform | None) -> dict[str, Any]:
+    if image.config is None:
+        raise NotExportable(image.digest, "it has no config, as images do")
+    layers = [blob for blob in image.blobs if blob != image.config]
+    parts = [(names.COMPONENT_CONFIG, image.config)]
+    parts += [(names.COMPONENT_LAYER, layer) for layer in layers]
+    item: dict[str, Any] = {
+        "type": names.OBJECT_IMAGE,
+        "version": IMAGE_VERSION,
+        "components": [
+            {"rtype": "blob", "ctype": ctype, "descriptor": _described(blob)}
+            for ctype, blob in parts
+        ],
+    }
+    if platform is not None:
+        item["filters"] = dict(filters_of(platform))
+    if image.annotations:
+        item["annotations"] = dict(image.annotations)
+    return item
 
 
 def _image(manifest: Manifest, item: GenericObject) -> Manifest:

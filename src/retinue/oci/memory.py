@@ -108,9 +108,11 @@ class MemoryStore:
             raise Unreadable(manifest.digest, "manifests", reason)
         self.content[manifest.digest] = manifest
 
-    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
+    async def put_tag(
+        self, tag: str, digest: Digest, *, expected: Digest | None = None, new: bool = False
+    ) -> None:
         actual = self.names.get(tag)
-        if expected is not None and actual != expected:
+        if (expected is not None and actual != expected) or (new and actual is not None):
             raise TagMoved(tag, expected, actual)
         if digest not in self.content:
             raise ContentMissing(digest, (digest,))

@@ -60,8 +60,11 @@ class Sink(Protocol):
 
     async def put_manifest(self, manifest: Manifest) -> None: ...
 
-    async def put_tag(self, tag: str, digest: Digest, *, expected: Digest | None = None) -> None:
-        """Raises TagMoved when `expected` is given and the tag names something else."""
+    async def put_tag(
+        self, tag: str, digest: Digest, *, expected: Digest | None = None, new: bool = False
+    ) -> None:
+        """Raises TagMoved when `expected` is given and the tag names something else, or when it
+        should be `new` and is there."""
         ...
 
 
@@ -107,7 +110,8 @@ class TagMoved(RetinueError):
     """Somebody else moved the tag since it was read."""
 
     def __init__(self, tag: str, expected: Digest | None, actual: Digest | None) -> None:
-        super().__init__(f"tag {tag!r} was expected at {expected}, but is at {actual}")
+        wanted = f"at {expected}" if expected is not None else "to be new"
+        super().__init__(f"tag {tag!r} was expected {wanted}, but is at {actual}")
         self.tag = tag
         self.expected = expected
         self.actual = actual

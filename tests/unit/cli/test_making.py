@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from retinue.cli.local import LocalSource
-from retinue.cli.making import add_artifact, annotations_of, epoch, this_platform
+from retinue.cli.making import add_artifact, epoch, this_platform
+from retinue.cli.pairs import annotations_of
 from retinue.cli.problems import BadUsage
 from retinue.oci import digest as digests
 from retinue.oci import names

@@ -8,7 +8,7 @@ import pytest
 from builders import CONFIG, LAYER, describe, dump, image, pointer
 from retinue.oci import digest as digests
 from retinue.oci import names
-from retinue.oci.convert import NotExportable, export
+from retinue.oci.convert import NotExportable, export, generalise
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.platform import Platform, parse
@@ -179,3 +179,23 @@ def test_settlement_20_what_is_no_image_is_not_exported(objects: list[Any], reas
         export(generic(*objects))
     assert caught.value.digest == generic(*objects).digest
     assert digests.checked(caught.value.digest)
+
+
+def test_images_become_one_generic_manifest_and_come_back_as_they_were() -> None:
+    linux = {names.FILTER_OS: "linux", names.FILTER_ARCHITECTURE: "amd64"}
+    arm = {names.FILTER_OS: "linux", names.FILTER_ARCHITECTURE: "arm", names.FILTER_VARIANT: "v7"}
+    *images, top = export(
+        generic(
+            image_object(filters=linux, annotations={"n": "1"}),
+            image_object(filters=arm, annotations={"n": "2"}),
+        )
+    )
+    made = generalise([(i, c.platform) for i, c in zip(images, top.children, strict=True)])
+    assert made.media_type == names.OCI_OBJECT
+    assert {blob.digest for blob in made.blobs} == {b.digest for i in images for b in i.blobs}
+    assert export(made) == (*images, top)
+
+
+def test_what_has_no_config_becomes_no_object() -> None:
+    with pytest.raises(NotExportable, match="no config"):
+        generalise([(generic(image_object()), None)])

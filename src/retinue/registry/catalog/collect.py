@@ -53,6 +53,10 @@ _BEGINNING = bulk("""
     select e.value ->> 0, m.digest from json_each(:ranges) e
     join manifest m on m.repository = :repository
     and m.digest >= unhex(e.value ->> 0) and m.digest < unhex(e.value ->> 1) limit :most""")
+_ELSEWHERE = bulk("""
+    select unhex(e.value ->> 0) from json_each(:wanted) e where exists (
+        select 1 from object o join manifest m on m.object = o.id
+        where o.digest = unhex(e.value ->> 0) and m.repository <> :repository)""")
 # An index that lists nothing but papers that all say themselves that they are about one subject.
 _LISTS_PAPERS = bulk("""
     select m.digest from json_each(:wanted) e
@@ -133,6 +137,12 @@ def times(repository: int, wanted: Collection[Digest]) -> Change[tuple[Times, ..
             "list[tuple[bytes, int, int, int, int, int, int]]", found
         )
     )
+
+
+def elsewhere(repository: int, wanted: Collection[Digest]) -> Change[set[Digest]]:
+    """Those of `wanted` that are manifests of another repository."""
+    found = yield _ELSEWHERE, (column(map(hexa, wanted)), repository)
+    return {_digest(row[0]) for row in found}
 
 
 def ordinary(repository: int, wanted: Collection[Digest]) -> Change[set[Digest]]:

@@ -1,12 +1,14 @@
-"""Referrers: the papers that state their subject themselves."""
+"""Referrers: the papers that state their subject themselves; and those that only a tag attaches."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
+from retinue.oci.links import Way
 from retinue.registry.catalog.bulk import bulk, column
 from retinue.registry.catalog.db import Catalog, Sql
+from retinue.registry.catalog.links import mask
 
 STATE = Sql("select id, paper_seq from repository where name = :name")
 PAGE = Sql("""
@@ -17,6 +19,11 @@ PAGE_OF_TYPE = Sql("""
     select digest, entry from paper
     where repository = :repository and subject = :subject and digest > :last and listed = 1
         and artifact_type = :type
+    order by digest limit :most""")
+PAGE_BY_TAG = Sql("""
+    select digest, entry from paper
+    where repository = :repository and subject = :subject and digest > :last and listed = 0
+        and ways & :cosign <> 0
     order by digest limit :most""")
 ROWS = 250
 """Entries per read; of at most 8 KiB each."""
@@ -50,6 +57,15 @@ async def page(
         found = await catalog.rows(PAGE, repository, raw, last, ROWS)
     else:
         found = await catalog.rows(PAGE_OF_TYPE, repository, raw, last, artifact_type, ROWS)
+    return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]
+
+
+async def page_by_tag(
+    catalog: Catalog, repository: int, subject: Digest, last: bytes
+) -> Sequence[Paper]:
+    """The same of papers that cosign's tags attach, or did before others wrote the same tag."""
+    cells = (repository, digests.to_bytes(subject), last, mask(Way.COSIGN), ROWS)
+    found = await catalog.rows(PAGE_BY_TAG, *cells)
     return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]
 
 

@@ -42,7 +42,8 @@ class Standing:
 
     `parents` refer to it; `subjects` are what it is about, as far as that counts (a tag that was
     moved on says nothing any more). Both may name manifests that are not there. `paper`: it lives
-    by its subjects alone. `waits` is when its candidate falls due, 0 without one.
+    by its subjects alone; `elsewhere`: another repository has one of them, as where papers are kept
+    apart from images. `waits` is when its candidate falls due, 0 without one.
     """
 
     digest: Digest
@@ -55,6 +56,7 @@ class Standing:
     waits: int = 0
     parents: tuple[Digest, ...] = ()
     subjects: tuple[Digest, ...] = ()
+    elsewhere: bool = False
 
     def keepers(self) -> tuple[Digest, ...]:
         return (*self.parents, *self.subjects)
@@ -133,6 +135,8 @@ def root(
     found = lasting_root(standing, terms, now)
     if found or not standing.paper or any(s in standings for s in standing.subjects):
         return found
+    if standing.elsewhere:  # nobody tells us here when it goes: we look again
+        return Root("paper whose subject is in another repository", now + terms.paper_grace)
     until = standing.touched + terms.paper_grace
     return Root("paper without its subject", until) if until > now else None
 

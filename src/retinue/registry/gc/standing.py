@@ -45,7 +45,9 @@ def stand(repository: int, asked: Collection[Digest]) -> Change[tuple[Standing, 
     papers = yield from collect.lists_of_papers(repository, present)
     papers |= {one.source for one in said if _makes_a_paper(one)}
     papers |= {digest for digest, _ in named.implied}
-    return tuple(_standing(one, named.ordinary, papers, parents, subjects) for one in found)
+    about = {subject for digest in papers for subject in subjects.get(digest, ())}
+    away = (yield from collect.elsewhere(repository, about)) if about else set[Digest]()
+    return tuple(_standing(one, named.ordinary, papers, parents, subjects, away) for one in found)
 
 
 def _standing(
@@ -54,6 +56,7 @@ def _standing(
     papers: Collection[Digest],
     parents: Keepers,
     subjects: Keepers,
+    away: Collection[Digest],
 ) -> Standing:
     return Standing(
         times.digest,
@@ -66,6 +69,7 @@ def _standing(
         waits=times.waits,
         parents=tuple(parents.get(times.digest, ())),
         subjects=tuple(subjects.get(times.digest, ())),
+        elsewhere=any(subject in away for subject in subjects.get(times.digest, ())),
     )
 
 

@@ -96,6 +96,12 @@ def test_a_paper_whose_dead_subject_is_present_has_the_grace_of_others() -> None
     assert planned(paper).later == {A: NOW + 600}
 
 
+def test_a_paper_whose_subject_is_in_another_repository_is_kept_and_looked_at_again() -> None:
+    paper = Standing(A, paper=True, subjects=(B,), elsewhere=True)
+    assert planned(paper) == Plan((), {A: NOW + 700}, ())
+    assert planned(paper, Standing(B)).batches == ((B, A),)  # what is here counts first
+
+
 def test_a_keeper_far_above_keeps() -> None:
     chain = (
         Standing(A, parents=(B,)),

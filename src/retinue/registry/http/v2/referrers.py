@@ -1,4 +1,8 @@
-"""Papers of a subject, as an image index (end-12)."""
+"""Papers of a subject, as an image index (end-12).
+
+`?attached=tag`, an extension, asks for those that no `subject` field names and cosign's tags attach,
+or did until another writer put his manifest there. The API's own list leaves them out.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,6 +28,8 @@ _RC1 = '],"annotations":{"org.opencontainers.referrers.filtersApplied":"artifact
 _TYPE = ("content-type", names.OCI_INDEX)
 _FILTERED = (names.HEADER_FILTERS, "artifactType")
 _EMPTY = f"{_HEAD}]}}".encode()
+_BY_SUBJECT = (names.HEADER_ATTACHED, "subject")
+_BY_TAG = (names.HEADER_ATTACHED, "tag")
 MAX_FILTER = 1024
 
 
@@ -32,6 +38,8 @@ async def get(services: Services, request: Request, name: str, subject: str) -> 
     digest = digests.parse(subject)
     kind = last = None
     if request.query:
+        if request.param("attached") == "tag":
+            return await _by_tag(services, name, digest, request.param("last"))
         kind, last = request.param("artifactType") or None, request.param("last")
     after = b"" if last is None else digests.to_bytes(digests.parse(last))
     state = await referrers.state(services.catalog, name)
@@ -60,7 +68,7 @@ async def _page(
     limit = services.config.referrers_page
     taken: list[str] = []
     size = len(_HEAD)
-    headers = [_TYPE] if kind is None else [_TYPE, _FILTERED]
+    headers = [_TYPE, _BY_SUBJECT] if kind is None else [_TYPE, _BY_SUBJECT, _FILTERED]
     async for paper in papers(services, state.repository, digest, after, kind):
         text = paper.entry or await described(services, name, paper.digest)
         if text is None:
@@ -73,6 +81,23 @@ async def _page(
         after = paper.digest
     end = _RC1 if kind is not None and services.config.old_discovery else "]}"
     return Entry(f"{_HEAD}{','.join(taken)}{end}".encode(), tuple(headers))
+
+
+async def _by_tag(services: Services, name: str, digest: Digest, last: str | None) -> Response:
+    """One read is a page."""
+    state = await referrers.state(services.catalog, name)
+    if state is None:
+        return _unknown(name, None)
+    after = b"" if last is None else digests.to_bytes(digests.parse(last))
+    page = await referrers.page_by_tag(services.catalog, state.repository, digest, after)
+    texts = [paper.entry or await described(services, name, paper.digest) for paper in page]
+    headers = [_TYPE, _BY_TAG]
+    if len(page) == ROWS:
+        more = digests.from_bytes(page[-1].digest)
+        headers.append(
+            ("link", next_link(paths.referrers(name, digest), attached="tag", last=more))
+        )
+    return Response(200, headers, f"{_HEAD}{','.join(filter(None, texts))}]}}".encode())
 
 
 async def papers(

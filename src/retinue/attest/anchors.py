@@ -1,0 +1,80 @@
+"""Who is trusted: named keys, keyless identities, X.509 roots, and those who are believed the time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from retinue.attest.keys.key import PublicKey
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from retinue.attest.root import TrustedRoot
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorKey:
+    """One key of an anchor. `since`/`until` bound the signing time; a key that was `revoked` for
+    `compromise` is void for all that has no trusted time before that, for another reason from
+    then on. Windows are applied by `decide`, not here."""
+
+    key: PublicKey
+    since: datetime | None = None
+    until: datetime | None = None
+    revoked: datetime | None = None
+    compromised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAnchor:
+    """Many keys, one principal: rotation."""
+
+    name: str
+    keys: tuple[AnchorKey, ...]
+    builders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeylessAnchor:
+    """A certificate's identity. Exactly one of `identity` (equal) and `identity_re2` (google-re2,
+    full match) is set; the issuer is always compared for equality."""
+
+    name: str
+    root: "TrustedRoot"
+    issuer: str
+    identity: str | None = None
+    identity_re2: str | None = None
+    builders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class X509Anchor:
+    """A chain to one of `roots`, whose leaf's subject has all of `subject` (RFC 4514 short names)."""
+
+    name: str
+    roots: tuple["Certificate", ...]
+    subject: Mapping[str, str]
+    builders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAnchor:
+    """A timestamp authority that is believed the time, and nothing else. `chain`: leaf or
+    intermediates (possibly none) up to the root, which comes last."""
+
+    name: str
+    chain: tuple["Certificate", ...]
+
+
+Anchor: TypeAlias = KeyAnchor | KeylessAnchor | X509Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """All that verification needs to know. `roots` vouch for logs and times of key-signed bundles
+    too; every keyless anchor's root is among them."""
+
+    anchors: tuple[Anchor, ...] = ()
+    times: tuple[TimeAnchor, ...] = ()
+    roots: tuple["TrustedRoot", ...] = field(default=())

@@ -1,0 +1,115 @@
+"""`retinue sign`: sign images, by digest; each signature becomes a paper of the image.
+
+Signatures are written as cosign 3 writes them, with --format legacy as cosign 2,
+and either can verify them. Signing the same again with the same key adds
+nothing. Eight signers at once lose nothing.
+
+  retinue sign --key ci.key registry.example.com/app:1
+  retinue sign --key ci.key -a env=prod --recursive registry.example.com/app:1
+  retinue sign --key ci.key --tag-statement 30d registry.example.com/app:1
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from retinue.cli import hands, options, signing
+from retinue.cli.problems import BadUsage
+from retinue.cli.render import emit
+
+if TYPE_CHECKING:
+    from retinue.cli.hands import Hand
+    from retinue.cli.signing import Work
+    from retinue.papers.attach import Attached
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    signing.arguments(parser)
+    parser.add_argument(
+        "-a",
+        "--annotations",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="sign this along with the digest; may be repeated",
+    )
+    parser.add_argument(
+        "--tag-statement",
+        metavar="TIME",
+        help="also sign that the tag names this image, for so long (30d, 12h)",
+    )
+    options.dry_run(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    import asyncio
+
+    by = hands.hand(args)
+    done = asyncio.run(signing.each(args, lambda work: _sign(args, by, work)))
+    emit(
+        {
+            "key": by.name,
+            "signed": [signing.data(work, papers) for work, papers in done],
+            "dry_run": args.dry_run,
+        },
+        signing.text("sign", done, dry_run=args.dry_run),
+        as_json=args.json,
+    )
+    return 0
+
+
+async def _sign(args: argparse.Namespace, by: "Hand", work: "Work") -> "list[Attached]":
+    papers: list[Attached] = []
+    if args.dry_run:
+        return papers
+    if args.format in {"bundle", "both"}:
+        papers += await _bundles(args, by, work)
+    if args.format in {"legacy", "both"}:
+        papers.append(await _legacy(args, by, work))
+    return papers
+
+
+async def _bundles(args: argparse.Namespace, by: "Hand", work: "Work") -> "tuple[Attached, ...]":
+    from datetime import UTC, datetime
+
+    from retinue.attest.sign import signature_statement
+    from retinue.cli.pairs import annotations_of
+    from retinue.papers.attach import attach_bundles
+
+    now = datetime.now(UTC)
+    statements = [signature_statement(work.subject.digest, annotations_of(args.annotations))]
+    if args.tag_statement:
+        statements.append(_tag_statement(args.tag_statement, work, now))
+    bundles = [by.bundle(statement) for statement in statements]
+    return await attach_bundles(
+        work.store, work.subject, bundles, created=now, signer=by.trust(bundles[0])
+    )
+
+
+def _tag_statement(lasts: str, work: "Work", now: Any) -> bytes:
+    """That the tag names this image from now on, for a while; raises BadUsage."""
+    from retinue.attest.attestation import Attestation
+    from retinue.cli.judging import tag_of
+    from retinue.oci import names
+    from retinue.papers.predicates import TagStatement, write_tag
+    from retinue.policy.units import duration
+
+    tag = tag_of(work.location)
+    if tag is None:
+        raise BadUsage(f"{work.location} has no tag to state", "name the image by its tag")
+    digest = work.subject.digest
+    said = TagStatement(work.image, tag, digest, now, now + duration(lasts))
+    return Attestation(names.PREDICATE_TAG, write_tag(said), ((work.image, digest),)).statement()
+
+
+async def _legacy(args: argparse.Namespace, by: "Hand", work: "Work") -> "Attached":
+    from retinue.attest.sign import sign_simple
+    from retinue.attest.target import Target
+    from retinue.cli.pairs import annotations_of
+    from retinue.papers.append import append_signature
+
+    subject = work.subject
+    target = Target(subject.digest, subject.media_type, subject.raw)
+    made = sign_simple(target, work.image, annotations_of(args.annotations), by.signer)
+    return await append_signature(
+        work.store, subject, made, pause=signing.pause, signer=by.trust(b"")
+    )

@@ -1,0 +1,134 @@
+"""What stock cosign signs and attests, `retinue verify` accepts; what it should not, it refuses."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from interop.conftest import Tools
+from interop.signers import Cosign, Image, Retinue
+
+WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
+REFUSED, NONE = 11, 12
+
+
+@pytest.mark.parametrize(
+    ("place", "version", "form", "key"),
+    [
+        *((place, *way, "p256") for place in ("ours", "distribution") for way in WAYS),
+        ("ours", 2, "legacy", "rsa2048"),
+        ("ours", 3, "bundle", "rsa2048"),
+    ],
+)
+def test_cosign_signs_and_attests_and_retinue_verifies(
+    cosign: Callable[..., Cosign],
+    retinue: Retinue,
+    pushed: Callable[..., Image],
+    place: str,
+    version: int,
+    form: str,
+    key: str,
+) -> None:
+    tool, image = cosign(version, form), pushed(place)
+    by = ("verify", "--key", f"{key}.pub")
+    tool.sign(image.reference, key=key)
+    retinue(*by, image.tagged)
+    retinue(*by, "--type", "cyclonedx", image.tagged, code=REFUSED)
+    tool.attest(image.reference, key=key)
+
+    retinue(*by, "--type", "cyclonedx", image.tagged)
+    retinue("verify", "--key", "stranger.pub", image.tagged, code=REFUSED)
+
+
+@pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
+def test_an_attestation_alone_is_no_signature(
+    cosign: Callable[..., Cosign],
+    retinue: Retinue,
+    pushed: Callable[..., Image],
+    version: int,
+    form: str,
+) -> None:
+    tool, image = cosign(version, form), pushed()
+    retinue("verify", "--key", "p256.pub", image.tagged, code=NONE)
+    tool.attest(image.reference)
+    if form == "bundle":
+        tool.verify(image.reference)
+
+    retinue("verify", "--key", "p256.pub", image.tagged, code=REFUSED)
+
+
+@pytest.mark.parametrize(("version", "form"), WAYS)
+def test_annotations_are_demanded(
+    cosign: Callable[..., Cosign],
+    retinue: Retinue,
+    pushed: Callable[..., Image],
+    version: int,
+    form: str,
+) -> None:
+    tool, image = cosign(version, form), pushed()
+    tool.sign(image.reference, "-a", "env=prod")
+    by = ("verify", "--key", "p256.pub")
+
+    if (version, form) == (2, "bundle"):  # it does not sign them
+        retinue(*by, "-a", "env=prod", image.tagged, code=REFUSED)
+    else:
+        retinue(*by, "-a", "env=prod", image.tagged)
+    retinue(*by, "-a", "env=test", image.tagged, code=REFUSED)
+
+
+@pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
+def test_two_signers_are_two_and_one_who_signs_twice_is_one(
+    cosign: Callable[..., Cosign],
+    retinue: Retinue,
+    pushed: Callable[..., Image],
+    version: int,
+    form: str,
+) -> None:
+    tool, image = cosign(version, form), pushed()
+    both = ("verify", "--key", "p256.pub", "--key", "rsa2048.pub", "--signers", "2")
+    tool.sign(image.reference)
+    tool.sign(image.reference, "-a", "again=yes")
+    retinue(*both, image.tagged, code=REFUSED)
+
+    tool.sign(image.reference, key="rsa2048")
+
+    retinue(*both, image.tagged)
+
+
+@pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
+def test_an_index_signed_with_its_children_verifies_with_them(
+    cosign: Callable[..., Cosign],
+    retinue: Retinue,
+    signing: Tools,
+    pushed: Callable[..., Image],
+    version: int,
+    form: str,
+) -> None:
+    tool, image = cosign(version, form), make_index(signing, pushed())
+    deep = ("verify", "--recursive", "--key", "p256.pub")
+    tool.sign(image.reference)
+    retinue("verify", "--key", "p256.pub", image.tagged)
+    retinue(*deep, image.tagged, code=REFUSED)
+
+    tool.sign(image.reference, "--recursive")
+
+    retinue(*deep, image.tagged)
+
+
+def make_index(tools: Tools, image: Image) -> Image:
+    """An index of this image, beside it."""
+    child = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": image.digest,
+        "size": len(tools.run("crane", "manifest", "--insecure", image.reference)),
+        "platform": {"os": "linux", "architecture": "amd64"},
+    }
+    index = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [child],
+    }
+    (tools.home / "index.json").write_text(json.dumps(index))
+    tools.run("oras", "manifest", "push", "--plain-http", f"{image.name}:index", "index.json")
+    digest = tools.run("crane", "digest", "--insecure", f"{image.name}:index").strip()
+    return Image(image.name, digest, "index")

@@ -1,0 +1,227 @@
+"""Signing, attesting, verifying and revoking as a user does it, against a real registry."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from running import Ask
+from serving import Serving
+
+POLICY = """
+version = 1
+unmatched = "refuse"
+[anchors.ci]
+type = "key"
+keys = [{{pem="ci.pub"}}]
+[anchors.security]
+type = "key"
+keys = [{{pem="sec.pub"}}]
+[revocation]
+revokers = ["security"]
+list = "{host}/trust/{name}"
+max_age = "24h"
+[[rule]]
+name = "everything"
+images = ["{host}/**"]
+mode = "enforce"
+[rule.signatures]
+k = 1
+of = ["ci"]
+"""
+
+
+@pytest.fixture
+def here(registry: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask) -> Path:
+    """A folder with two key pairs, an SBOM and a policy; passwords come from the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COSIGN_PASSWORD", "a secret")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "rootfs").mkdir()
+    (tmp_path / "rootfs" / "name").write_text(tmp_path.name)
+    (tmp_path / "sbom.json").write_text('{"bomFormat":"CycloneDX","specVersion":"1.5"}')
+    for name in ("ci", "sec"):  # unencrypted: to open an encrypted one is slow, on purpose
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (tmp_path / f"{name}.key").write_bytes(pem)
+        (tmp_path / f"{name}.pub").write_bytes(
+            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
+    text = POLICY.format(host=registry.host, name=tmp_path.name.lower())
+    (tmp_path / "policy.toml").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def image(registry: Serving, here: Path, ask: Ask) -> str:
+    name = f"{registry.host}/trust-cli/{here.name.lower()}:1"
+    pushed = ask("push", "--image", "rootfs", name)
+    assert pushed.code == 0, pushed.err
+    return name
+
+
+def test_what_was_signed_verifies_and_what_was_not_does_not(ask: Ask, image: str) -> None:
+    nothing = ask("verify", "--key", "ci.pub", image, "--json")
+    assert (nothing.code, nothing.json[0]["papers"]) == (12, [])
+    signed = ask("sign", "--key", "ci.key", image)
+    assert signed.code == 0, signed.err
+    assert ask("verify", "--key", "ci.pub", image).code == 0
+    assert ask("verify", "--key", "sec.pub", image).code == 11
+
+
+def test_signing_again_adds_nothing(ask: Ask, image: str) -> None:
+    for form in ("both", "both", "bundle", "legacy"):
+        assert ask("sign", "--key", "ci.key", "--format", form, image).code == 0
+    assert ask("tree", image, "--json").json["papers"] == 2
+
+
+def test_annotations_are_signed_and_demanded(ask: Ask, image: str) -> None:
+    ask("sign", "--key", "ci.key", "-a", "env=prod", image)
+    assert ask("verify", "--key", "ci.pub", "-a", "env=prod", image).code == 0
+    assert ask("verify", "--key", "ci.pub", "-a", "env=test", image).code == 11
+
+
+def test_an_sbom_is_no_signature_and_a_signature_no_sbom(ask: Ask, image: str) -> None:
+    attested = ask(
+        "attest", "--key", "ci.key", "--type", "cyclonedx", "--predicate", "sbom.json", image
+    )
+    assert attested.code == 0, attested.err
+    assert ask("verify", "--key", "ci.pub", image).code == 11
+    assert ask("verify", "--key", "ci.pub", "--type", "cyclonedx", image).code == 0
+    assert ask("verify", "--key", "ci.pub", "--type", "spdxjson", image).code == 11
+
+
+def test_what_nobody_signed_satisfies_nothing(ask: Ask, image: str) -> None:
+    unsigned = ask("attest", "--unsigned", "--type", "cyclonedx", "--predicate", "sbom.json", image)
+    assert unsigned.code == 0, unsigned.err
+    found = ask("verify", "--key", "ci.pub", "--type", "cyclonedx", image, "--json")
+    assert found.code == 11
+    assert [paper["verdict"] for paper in found.json[0]["papers"]] == ["unsigned"]
+
+
+def test_the_tree_says_what_verified_and_by_whom(ask: Ask, image: str) -> None:
+    ask("sign", "--key", "ci.key", image)
+    assert "verified signature by key" in ask("tree", "--key", "ci.pub", image).out
+    assert "no anchor" in ask("tree", "--key", "sec.pub", image).out
+
+
+def test_papers_are_printed_a_line_each(ask: Ask, image: str) -> None:
+    ask("sign", "--key", "ci.key", "--format", "both", image)
+    predicate = ("--type", "cyclonedx", "--predicate", "sbom.json")
+    ask("attest", "--key", "ci.key", "--format", "both", *predicate, image)
+    signatures = [json.loads(line) for line in ask("download", "signature", image).lines]
+    assert sorted("Base64Signature" in line for line in signatures) == [False, True]
+    attestations = [json.loads(line) for line in ask("download", "attestation", image).lines]
+    assert sorted("payloadType" in line for line in attestations) == [False, True]
+    assert json.loads(ask("download", "sbom", image).out)["bomFormat"] == "CycloneDX"
+    assert ask("download", "attestation", "--type", "vuln", image).code == 3
+
+
+def test_attestations_made_elsewhere_are_attached_once_and_only_where_they_belong(
+    ask: Ask, image: str, here: Path
+) -> None:
+    ask("attest", "--key", "ci.key", "--type", "cyclonedx", "--predicate", "sbom.json", image)
+    (here / "bundles").write_text(ask("download", "attestation", image).out)
+    again = ask("attach", "attestation", "--attestation", "bundles", image)
+    assert again.code == 0, again.err
+    assert ask("tree", image, "--json").json["papers"] == 1
+    (here / "rootfs" / "more").write_text("more")
+    other = image.replace(":1", ":2")
+    ask("push", "--image", "rootfs", other)
+    assert ask("attach", "attestation", "--attestation", "bundles", other).code == 6
+
+
+def test_a_policy_decides_and_a_revocation_changes_its_mind(ask: Ask, image: str) -> None:
+    ask("sign", "--key", "ci.key", image)
+    policy = ("--policy", "policy.toml")
+    assert ask("verify", *policy, image).code == 7  # there is no revocation list yet
+    assert ask("revoke", *policy, "--key", "ci.key").code == 11  # who is no revoker
+    assert ask("revoke", *policy, "--key", "sec.key").code == 0
+    assert ask("verify", *policy, image).code == 0
+    promoted = image.replace("trust-cli", "promoted")
+    assert ask("promote", *policy, image, promoted).code == 0
+    assert ask("verify", "--key", "ci.pub", promoted).code == 0
+    gone = ask("revoke", "ci.pub", *policy, "--key", "sec.key", "--reason", "stolen", "--json")
+    assert (gone.code, gone.json["version"], gone.json["entries"]) == (0, 2, 1)
+    assert ask("promote", *policy, image, promoted.replace(":1", ":2")).code == 11
+    refused = ask("verify", *policy, image)
+    assert (refused.code, "was revoked: stolen" in refused.out) == (11, True)
+    assert ask("revoke", "ci.pub", *policy, "--key", "sec.key", "--undo").code == 0
+    assert ask("verify", *policy, image).code == 0
+
+
+def test_an_older_revocation_list_is_refused(ask: Ask, image: str, here: Path) -> None:
+    ask("sign", "--key", "ci.key", image)
+    policy = ("--policy", "policy.toml")
+    ask("revoke", *policy, "--key", "sec.key")
+    ask("revoke", "ci.pub", *policy, "--key", "sec.key", "--reason", "stolen")
+    assert ask("verify", *policy, image).code == 11
+    place = image.replace("/trust-cli/", "/trust/").removesuffix(":1")
+    ask("tag", f"{place}:v1", "latest")
+    assert ask("delete", "-y", f"{place}:v2").code == 0
+    hidden = ask("verify", *policy, image)
+    assert (hidden.code, "revocation list" in hidden.err) == (6, True)
+
+
+def test_a_report_lists_what_would_be_refused(ask: Ask, image: str) -> None:
+    ask("revoke", "--policy", "policy.toml", "--key", "sec.key")
+    repository = image.removesuffix(":1")
+    found = ask("policy", "report", "--policy", "policy.toml", repository, "--json")
+    assert (found.code, found.json["judged"], len(found.json["refused"])) == (11, 1, 1)
+    ask("sign", "--key", "ci.key", image)
+    found = ask("policy", "report", "--policy", "policy.toml", repository, "--json")
+    assert (found.code, found.json["refused"]) == (0, [])
+
+
+def test_a_policy_is_checked_and_explained(ask: Ask, image: str, here: Path) -> None:
+    checked = ask("policy", "check", "policy.toml", "--json")
+    assert (checked.code, checked.json["rules"]) == (0, ["everything"])
+    explained = ask("policy", "explain", "--policy", "policy.toml", image)
+    assert explained.code == 12
+    assert "epoch" in explained.out
+    (here / "policy.toml").write_text("version = 1\nunmatched = 'refuse'\nwhatever = 2\n")
+    assert ask("policy", "check", "policy.toml").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("sign", "--key", "absent.key"), 10),
+        (("sign",), 2),
+        (("verify",), 2),
+        (("verify", "--key", "sbom.json"), 10),
+        (("attest", "--key", "ci.key", "--predicate", "absent"), 10),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    ask: Ask, image: str, words: tuple[str, ...], code: int
+) -> None:
+    ran = ask(*words, image)
+    assert (ran.code, len(ran.err.splitlines())) == (code, 1)
+
+
+def test_a_key_that_was_made_here_is_opened_by_its_password_only(
+    ask: Ask, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask("key", "generate", "--output-key-prefix", "new").code == 0
+    assert ask("key", "generate", "--output-key-prefix", "new").code == 10  # nothing overwritten
+    assert ask("sign", "--key", "new.key", image).code == 0
+    assert ask("verify", "--key", "new.pub", image).code == 0
+    assert ask("key", "public", "--key", "new.key").out == Path("new.pub").read_text()
+    monkeypatch.setenv("COSIGN_PASSWORD", "another")
+    ran = ask("sign", "--key", "new.key", image)
+    assert (ran.code, "password" in ran.err) == (4, True)
+    assert "another" not in ran.err
+
+
+def test_images_in_a_folder_are_signed_and_verified(ask: Ask, here: Path) -> None:
+    ask("push", "--image", "rootfs", "oci:folder:1")
+    assert ask("sign", "--key", "ci.key", "--format", "both", "oci:folder:1").code == 0
+    assert ask("verify", "--key", "ci.pub", "oci:folder:1").code == 0
