@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -185,8 +184,7 @@ class FileUpload:
     async def keep(
         self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
     ) -> Kept:
-        keep = partial(self._incoming.keep, expected, trusted, last)
-        kept = await self._run("keep upload", keep)
+        kept = await self._run("keep upload", lambda: self._incoming.keep(expected, trusted, last))
         self.offset = kept.size
         return kept
 
