@@ -14,7 +14,7 @@ from retinue.attest.keyless import sign_keyless
 from retinue.attest.root import TrustedRoot, read_root
 from retinue.attest.services import Services, read_signing_config
 from retinue.devstack.stack import Asked, Stack
-from retinue.devstack.state import open_state
+from retinue.devstack.state import State, open_state
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
@@ -54,7 +54,8 @@ class Local:
         lower = {name.lower(): value for name, value in headers.items()}
         answer = self.stack.answer(Asked("POST", parts.path, lower, body))
         if answer.status >= 300:
-            raise SignerFailed(url, f"it answered {answer.status} {answer.body.decode()}")
+            reason = f"it answered {answer.status} {answer.body.decode()}"
+            raise SignerFailed(url, reason, answer.status)
         change = self.tamper.get(parts.path.rpartition("/")[2])
         return change(answer.body) if change else answer.body
 
@@ -63,22 +64,32 @@ class Local:
 
 
 def local(folder: Path) -> Local:
-    """In `folder`, which may have been one before."""
-    state = open_state(folder, START)
+    """In `folder`, which may have been one before. Close its `stack` when it is not needed."""
+    return over(open_state(folder, START))
+
+
+def over(state: State) -> Local:
+    """A stack over keys that others may use, too."""
     at: list[Local] = []
-    stack = Stack(state, URL, lambda: at[0].at)
-    at.append(Local(stack))
+    at.append(Local(Stack(state, URL, lambda: at[0].at)))
     return at[0]
 
 
 @pytest.fixture(scope="session")
 def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keys are made once for all tests of a run."""
-    return tmp_path_factory.mktemp("stack")
+    """One for all tests of a run: keys are made once."""
+    folder = tmp_path_factory.getbasetemp() / "dev-stack"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack_state(stack_folder: Path) -> Iterator[State]:
+    state = open_state(stack_folder, START)
+    yield state
+    state.folder.close()
 
 
 @pytest.fixture
-def dev(stack_folder: Path) -> Iterator[Local]:
-    made = local(stack_folder)
-    yield made
-    made.stack.close()
+def dev(stack_state: State) -> Local:
+    return over(stack_state)

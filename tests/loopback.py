@@ -23,6 +23,7 @@ from retinue.oci.readers.table import read
 from retinue.oci.reference import valid_tag
 from retinue.oci.referrers import referrer_entry
 from retinue.oci.stores import Sink
+from retinue.oci.tags import cosign_tag
 from retinue.wire import ranges
 from retinue.wire.codes import Code, error_body
 from retinue.wire.ranges import MalformedRange, Unsatisfiable
@@ -36,6 +37,8 @@ class Switches:
     """How the registry behaves. `answers` are given to the next requests instead of real ones."""
 
     referrers: bool = True
+    attached: bool = False
+    """Whether it lists what cosign's tags attach, as our own registry."""
     bearer: bool = False
     basic: bool = False
     mounts: bool = True
@@ -220,11 +223,16 @@ class Registry:
             return error(404, Code.UNSUPPORTED)
         found = [read(raw, media_type) for media_type, raw in repo.manifests.values()]
         papers = [m for m in found if m.subject and m.subject.digest == subject]
+        if "attached" in call.query:
+            tags = [cosign_tag(Digest(subject), suffix) for suffix in ("sig", "att", "sbom")]
+            papers = [m for m in found if m.digest in {repo.tags.get(tag or "") for tag in tags}]
         start = int(call.query.get("from", ["0"])[0])
         shown = papers[start : start + self.switches.page]
         document = {"schemaVersion": 2, "mediaType": names.OCI_INDEX}
         body = {**document, "manifests": [referrer_entry(paper) for paper in shown]}
         headers = {"content-type": names.OCI_INDEX}
+        if self.switches.attached:
+            headers[names.HEADER_ATTACHED] = "tag" if "attached" in call.query else "subject"
         if start + len(shown) < len(papers):
             headers["link"] = f'<{call.path}?from={start + len(shown)}>; rel="next"'
         return Reply(200, headers, json.dumps(body).encode())

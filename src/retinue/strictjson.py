@@ -185,7 +185,7 @@ def _float(literal: str) -> float:
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
-    if len({*map(str.casefold, result)}) != len(pairs):
+    if len(pairs) > 1 and len({*map(str.casefold, result)}) != len(pairs):
         _refuse_variants(pairs)
     return result
 

@@ -14,8 +14,14 @@ WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
 NOTES = "application/vnd.acme.notes"
 
 
-@pytest.mark.parametrize("place", ["ours", "distribution"])
-@pytest.mark.parametrize(("version", "form"), WAYS)
+@pytest.mark.parametrize(
+    ("place", "version", "form"),
+    [
+        *(("ours", *way) for way in WAYS),
+        ("distribution", 2, "legacy"),
+        ("distribution", 3, "bundle"),
+    ],
+)
 def test_what_cosign_signs_and_attests_it_verifies_lists_and_downloads(
     cosign: Callable[..., Cosign], pushed: Callable[..., Image], place: str, version: int, form: str
 ) -> None:
@@ -113,7 +119,7 @@ def test_save_and_load_carry_legacy_papers(
     places: Places,
     version: int,
 ) -> None:
-    image, tool = pushed(), cosign(version)
+    image, tool = pushed(), cosign(version, "legacy")
     cosign(2, "legacy").sign(image.reference)
     cosign(2, "legacy").attest(image.reference)
     before = retinue.papers(image.reference)
@@ -182,6 +188,8 @@ def test_eight_signers_at_once_lose_no_signature(
         ]
     }
     assert len(layers) == 8
+    for number in (0, 3, 7):
+        retinue("verify", "--key", "p256.pub", "-a", f"number={number}", image.tagged)
 
 
 @pytest.mark.parametrize("version", [2, 3])

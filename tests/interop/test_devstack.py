@@ -221,6 +221,22 @@ def test_cosign_2_signs_and_both_verify(tools: Tools, stack: Server, image: str)
     assert {time.clock for time in proof.times} == {Clock.TLOG, Clock.RFC3161}
 
 
+@pytest.mark.parametrize("config", ["signing_config.v0.2.json", "signing_config.rekor-v1.json"])
+def test_cosign_2_signs_bundles_and_both_verify(
+    tools: Tools, stack: Server, image: str, config: str
+) -> None:
+    subject = by_digest(tools, image)
+
+    tools.run("cosign2", "sign", "--new-bundle-format", *signing(stack, config), subject)
+    tools.run(
+        "cosign2", "verify", "--allow-insecure-registry", "--new-bundle-format",
+        *root_file(stack), *identity(stack), "--use-signed-timestamps", subject,
+    )  # fmt: skip
+    (proof,) = proofs_of_bundles(tools, stack, subject)
+
+    assert (proof.principal, proof.logged) == (f"keyless:{stack.url} {WHO}", True)
+
+
 @pytest.mark.parametrize("kind", ["dsse", "intoto"])
 def test_cosign_2_attests_and_both_verify(
     tools: Tools, stack: Server, image: str, kind: str

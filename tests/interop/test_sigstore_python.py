@@ -1,16 +1,20 @@
 """sigstore-python against the development stack: each signs, the other verifies."""
 
 import json
+import webbrowser
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from devstacks import now, root_of, running, token
 from retinue.attest.anchors import KeylessAnchor, Trust
-from retinue.attest.keyless import sign_keyless
+from retinue.attest.errors import SignerFailed
+from retinue.attest.keyless import ambient_token, interactive_token, sign_keyless
 from retinue.attest.services import read_signing_config
 from retinue.attest.target import Target
 from retinue.attest.verify import verify_bundle
@@ -68,6 +72,47 @@ def test_it_signs_and_we_verify(stack: Server, signing: str) -> None:
 
     assert [proof.principal for proof in found] == [f"keyless:{stack.url} {WHO}"] * 2
     assert [proof.logged for proof in found] == [True, True]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # its redirect server's
+def test_a_login_in_the_browser_gives_a_token(
+    stack: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    browsing: list[Thread] = []
+
+    def browse(url: str) -> bool:
+        browsing.append(Thread(target=lambda: urlopen(url).close()))
+        browsing[0].start()
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+
+    found = interactive_token(stack.url)
+
+    browsing[0].join()
+    assert stack.stack.issuer.read(found, now())["email"] == WHO
+    assert "browser" in capfd.readouterr().err
+
+
+def test_an_issuer_that_is_not_there_is_named() -> None:
+    with pytest.raises(SignerFailed, match=r"http://127\.0\.0\.1:1"):
+        interactive_token("http://127.0.0.1:1")
+
+
+def test_a_machine_without_an_identity_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert ambient_token() is None
+
+
+def test_a_ci_job_has_an_identity(stack: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitLab hands the token over in the environment."""
+    monkeypatch.setenv("GITLAB_CI", "true")
+    given = token(stack, WHO)
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", given)
+
+    assert ambient_token() == given
 
 
 @pytest.mark.parametrize("signing", CONFIGS)

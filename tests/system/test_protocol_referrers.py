@@ -238,6 +238,18 @@ def test_papers_by_tag_alone_are_listed_when_asked_for(client: Client, name: str
     assert client.referrers(name, subject.digest, "?attached=tag") == []
 
 
+def test_a_paper_that_states_what_a_tag_says_too_is_in_both_lists(
+    client: Client, name: str
+) -> None:
+    subject, tag = subject_of(client, name)
+    paper = artifact(pointer(subject), kind=SIGNATURE)
+    client.push(name, paper, tag)
+
+    for query in ("", "?attached=tag"):
+        listed = client.referrers(name, subject.digest, query)
+        assert [each["digest"] for each in listed] == [paper.digest]
+
+
 def test_papers_by_tag_of_what_is_unknown_are_none(client: Client, name: str) -> None:
     for repository in (name, f"{name}/unheard/of"):
         path = f"/v2/{repository}/referrers/{UNKNOWN['sha256']}?attached=tag"
@@ -267,3 +279,19 @@ def subject_of(client: Client, name: str) -> tuple[Manifest, str]:
     tag = cosign_tag(subject.digest, "sig")
     assert tag is not None
     return subject, tag
+
+
+@pytest.mark.parametrize("kind", ["att", "sbom"])
+def test_a_replaced_attestation_or_sbom_is_no_paper_any_more(
+    client: Client, name: str, kind: str
+) -> None:
+    """`attest --replace` means it: only of signatures nobody takes one back by overwriting it."""
+    subject, _ = subject_of(client, name)
+    tag = cosign_tag(subject.digest, kind)
+    assert tag is not None
+    sign(client, name, tag, "first")
+    second = sign(client, name, tag, "second")
+
+    listed = client.referrers(name, subject.digest, "?attached=tag")
+
+    assert [each["digest"] for each in listed] == [second]

@@ -5,9 +5,10 @@ Requirements". Of the extensions only basic constraints and key usages count, as
 in time is told, not judged: whose clock counts is for policy to say.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -76,8 +77,12 @@ class Chain:
         return self.certificates[0]
 
 
-def read_chain(ders: Iterable[bytes]) -> Chain:
-    """Certificates, leaf first; raises Malformed for what is none, Refused for a broken rule."""
+@lru_cache(maxsize=128)
+def read_chain(ders: tuple[bytes, ...]) -> Chain:
+    """Certificates, leaf first; raises Malformed for what is none, Refused for a broken rule.
+
+    Kept, since one signer's chain comes with each of his signatures and costs most of checking one.
+    """
     certificates = tuple(map(_certificate, ders))
     leaf = certificates[0]
     for certificate in certificates:

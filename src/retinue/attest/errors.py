@@ -44,9 +44,13 @@ class WrongPassword(KeyUnusable):
 
 
 class SignerFailed(RetinueError):
-    """A remote signer (a KMS, an HSM, a CA, a log) refused or could not be reached."""
+    """A remote signer (a KMS, an HSM, a CA, a log) refused or could not be reached.
 
-    def __init__(self, signer: str, reason: str) -> None:
+    `status` is that of its answer over HTTP; 0: there was none.
+    """
+
+    def __init__(self, signer: str, reason: str, status: int = 0) -> None:
         super().__init__(f"{signer} did not sign: {reason}")
         self.signer = signer
         self.reason = reason
+        self.status = status

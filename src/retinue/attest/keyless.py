@@ -5,52 +5,24 @@ Everything that a service answers is verified against the trusted root before it
 that is written verifies. https://github.com/sigstore/architecture-docs/blob/main/client-spec.md
 """
 
-import hashlib
 import json
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from retinue.attest.base64 import InvalidBase64, decode
 from retinue.attest.errors import EvidenceError, Malformed, SignerFailed
 from retinue.attest.formats import dsse
-from retinue.attest.logentry import Hashes
+from retinue.attest.formats.bundle import write_bundle
+from retinue.attest.keys.key import Algorithm
 from retinue.attest.posting import Post, post
-from retinue.attest.proof import TrustedTime
-from retinue.attest.services import LogService, Services
+from retinue.attest.services import Services, Witnesses
 from retinue.attest.statement import read_statement
-from retinue.attest.timestamp import request, verify_timestamp
-from retinue.attest.tlog import read_entry, verify_entry
+from retinue.attest.witnessing import JSON, Verifier, object_of, signed_statement, text, witness
 from retinue.oci import names
-from retinue.strictjson import InvalidJson, loads
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate
-
-Json = Mapping[str, Any]
-
-_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-_QUERY = {"Content-Type": "application/timestamp-query"}
-_DETAILS = "PKIX_ECDSA_P256_SHA_256"
-
-
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    """A statement under a signature by the key of `leaf` (DER)."""
-
-    statement: bytes
-    signature: bytes
-    leaf: bytes
-
-    @property
-    def hashes(self) -> Hashes:
-        return Hashes(dsse.pae(names.IN_TOTO, self.statement), self.statement)
-
-    def envelope(self) -> dict[str, Any]:
-        return dsse.to_json(names.IN_TOTO, self.statement, self.signature)
 
 
 def sign_keyless(
@@ -77,15 +49,13 @@ def sign_keyless(
     chain = _certify(key, token, services, send)
     message = b"".join(dsse.pae(names.IN_TOTO, statement))
     signature = key.sign(message, ec.ECDSA(hashes.SHA256()))
-    signed = _Signed(statement, signature, chain[0].public_bytes(serialization.Encoding.DER))
-    stamps, times = _stamp(signed, services, send)
-    entries = []
-    for log in services.logs:
-        entry, integrated = _log(signed, log, services, times, send)
-        entries.append(entry)
-        times += [integrated] if integrated is not None else []
-    _check(chain, services, [time.at for time in times] or [now])
-    return _bundle(signed, entries, stamps)
+    leaf = chain[0].public_bytes(serialization.Encoding.DER)
+    verifier = Verifier(leaf, Algorithm.ECDSA_P256_SHA256, certificate=True)
+    witnesses = Witnesses(services.stamps, services.logs, services.root)
+    said = witness(signed_statement(statement, signature, verifier), witnesses, send)
+    _check(chain, services, [time.at for time in said.times] or [now])
+    material = {"certificate": {"rawBytes": text(leaf)}, **said.material()}
+    return write_bundle(names.IN_TOTO, statement, signature, material)
 
 
 def _certify(
@@ -101,104 +71,18 @@ def _certify(
 
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     pem = csr.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    body = {"certificateSigningRequest": b64encode(pem).decode()}
+    body = {"certificateSigningRequest": text(pem)}
     url = f"{services.authority}/api/v2/signingCert"
-    headers = {**_JSON, "Authorization": f"Bearer {token}"}
-    answer = _answer(url, send(url, json.dumps(body).encode(), headers))
+    headers = {**JSON, "Authorization": f"Bearer {token}"}
+    answer = object_of(url, send(url, json.dumps(body).encode(), headers))
     try:
         texts = answer["signedCertificateEmbeddedSct"]["chain"]["certificates"]
-        chain = [load_certificate(PEM_cert_to_DER_cert(text), "certificate") for text in texts]
+        chain = [load_certificate(PEM_cert_to_DER_cert(pem), "certificate") for pem in texts]
     except (KeyError, TypeError, ValueError, AttributeError, Malformed):
         raise SignerFailed(url, "it answered without certificates that show a log") from None
     if not chain or chain[0].public_key() != key.public_key():
         raise SignerFailed(url, "it answered with the certificate of another key")
     return chain
-
-
-def _stamp(
-    signed: _Signed, services: Services, send: Post
-) -> tuple[list[bytes], list[TrustedTime]]:
-    stamps, times = [], []
-    for url in services.stamps:
-        token = send(url, request(signed.signature), _QUERY)
-        try:
-            times.append(verify_timestamp(token, signed.signature, (), (services.root,)))
-        except EvidenceError as error:
-            raise SignerFailed(url, f"its answer does not verify: {error}") from error
-        stamps.append(token)
-    return stamps, times
-
-
-def _log(
-    signed: _Signed, log: LogService, services: Services, times: Sequence[TrustedTime], send: Post
-) -> tuple[Json, TrustedTime | None]:
-    """The entry as bundles have it, and the time that it tells."""
-    write = _log_1 if log.version == 1 else _log_2
-    entry = write(signed, log.url, send)
-    try:
-        proof = verify_entry(
-            read_entry(entry),
-            (services.root,),
-            key_or_cert=signed.leaf,
-            signature=signed.signature,
-            artifact_hashes=signed.hashes,
-            times=times,
-        )
-    except EvidenceError as error:
-        raise SignerFailed(log.url, f"its answer does not verify: {error}") from error
-    if not proof.included:
-        raise SignerFailed(log.url, "it answered without an inclusion proof")
-    return entry, proof.integrated
-
-
-def _log_1(signed: _Signed, base: str, send: Post) -> Json:
-    content = {"envelope": json.dumps(signed.envelope()), "verifiers": [_text(_pem(signed.leaf))]}
-    proposed = {"apiVersion": "0.0.1", "kind": "dsse", "spec": {"proposedContent": content}}
-    url = f"{base}/api/v1/log/entries"
-    answer = _answer(url, send(url, json.dumps(proposed).encode(), _JSON))
-    try:
-        (found,) = answer.values()
-        return from_version_1(found)
-    except (KeyError, TypeError, ValueError, AttributeError, InvalidBase64):
-        raise SignerFailed(url, "it answered with something else than one entry") from None
-
-
-def from_version_1(found: Json) -> Json:
-    """A TransparencyLogEntry of what Rekor's first version answers.
-
-    Raises KeyError, TypeError or ValueError for what is not such an answer.
-    """
-    body = loads(decode(found["body"]))
-    proof = found["verification"]["inclusionProof"]
-    return {
-        "logIndex": str(found["logIndex"]),
-        "logId": {"keyId": _text(bytes.fromhex(found["logID"]))},
-        "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
-        "integratedTime": str(found["integratedTime"]),
-        "inclusionPromise": {"signedEntryTimestamp": found["verification"]["signedEntryTimestamp"]},
-        "inclusionProof": {
-            "logIndex": str(proof["logIndex"]),
-            "rootHash": _text(bytes.fromhex(proof["rootHash"])),
-            "treeSize": str(proof["treeSize"]),
-            "hashes": [_text(bytes.fromhex(each)) for each in proof["hashes"]],
-            "checkpoint": {"envelope": proof["checkpoint"]},
-        },
-        "canonicalizedBody": found["body"],
-    }
-
-
-def _log_2(signed: _Signed, base: str, send: Post) -> Json:
-    """The second version keeps a hash of what was signed, whatever it is."""
-    digest = hashlib.sha256(b"".join(dsse.pae(names.IN_TOTO, signed.statement))).digest()
-    certificate = {"rawBytes": _text(signed.leaf)}
-    verifier = {"keyDetails": _DETAILS, "x509Certificate": certificate}
-    wanted = {
-        "signature": {"content": _text(signed.signature), "verifier": verifier},
-        "digest": _text(digest),
-    }
-    url = f"{base}/api/v2/log/entries"
-    body = json.dumps({"hashedRekordRequestV002": wanted}).encode()
-    return _answer(url, send(url, body, _JSON))
 
 
 def _check(chain: Sequence["Certificate"], services: Services, times: Sequence[datetime]) -> None:
@@ -211,41 +95,6 @@ def _check(chain: Sequence["Certificate"], services: Services, times: Sequence[d
     except EvidenceError as error:
         reason = f"its answer does not verify: {error}"
         raise SignerFailed(services.authority, reason) from error
-
-
-def _bundle(signed: _Signed, entries: Sequence[Json], stamps: Sequence[bytes]) -> bytes:
-    material: dict[str, Any] = {"certificate": {"rawBytes": _text(signed.leaf)}}
-    if entries:
-        material["tlogEntries"] = entries
-    if stamps:
-        tokens = [{"signedTimestamp": _text(token)} for token in stamps]
-        material["timestampVerificationData"] = {"rfc3161Timestamps": tokens}
-    document = {
-        "mediaType": names.BUNDLE,
-        "verificationMaterial": material,
-        "dsseEnvelope": signed.envelope(),
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _answer(url: str, raw: bytes) -> dict[str, Any]:
-    try:
-        value = loads(raw, max_bytes=len(raw))
-    except InvalidJson as error:
-        raise SignerFailed(url, f"it answered no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise SignerFailed(url, "it answered JSON that is not an object")
-    return value
-
-
-def _pem(der: bytes) -> bytes:
-    from ssl import DER_cert_to_PEM_cert
-
-    return DER_cert_to_PEM_cert(der).encode()
-
-
-def _text(raw: bytes) -> str:
-    return b64encode(raw).decode()
 
 
 def public_services(now: datetime, *, offline: bool = False) -> Services:

@@ -14,7 +14,7 @@ from retinue.attest.codesigning import Chain
 from retinue.attest.errors import KeyUnusable, Malformed, NoAnchor, Refused
 from retinue.attest.formats import jwa, jws, notary
 from retinue.attest.formats.notary import Envelope
-from retinue.attest.proof import Format, Proof, TrustedTime
+from retinue.attest.proof import Format, Proof, TrustedTime, signature_id
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.strictjson import InvalidJson
@@ -56,15 +56,15 @@ def _proof(
 ) -> Proof:
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    spki = _spki(chain.key)
+    key = f"sha256:{hashlib.sha256(_spki(chain.key)).hexdigest()}"
     subject = chain.leaf.subject.rfc4514_string()
     root = chain.certificates[-1].fingerprint(SHA256()).hex()
     return Proof(
         format=Format.NOTATION,
-        signature=hashlib.sha256(spki + envelope.message).hexdigest(),
+        signature=signature_id(key, hashlib.sha256(envelope.message).digest()),
         principal=f"x509:{root} {subject}",
         anchors=tuple(anchor.name for anchor in anchors),
-        key=f"sha256:{hashlib.sha256(spki).hexdigest()}",
+        key=key,
         times=times,
         logged=False,
         statement=None,
@@ -187,7 +187,7 @@ def read_certificates(pem: bytes) -> Chain:
         raise Malformed("certificate chain", f"is no PEM: {str(error)[:200]}") from None
     if len(found) > notary.MAX_CHAIN:
         raise Malformed("certificate chain", f"has more than {notary.MAX_CHAIN} certificates")
-    return codesigning.read_chain(each.public_bytes(Encoding.DER) for each in found)
+    return codesigning.read_chain(tuple(each.public_bytes(Encoding.DER) for each in found))
 
 
 def _signing_scheme(signer: "Signer", chain: Chain) -> jwa.Scheme:

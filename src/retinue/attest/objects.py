@@ -10,7 +10,7 @@ from retinue.attest.errors import Malformed, NoAnchor, Refused
 from retinue.attest.formats import jwa, jws
 from retinue.attest.formats.jws import Jws
 from retinue.attest.keys.key import PublicKey
-from retinue.attest.proof import Format, Proof
+from retinue.attest.proof import Format, Proof, signature_id
 from retinue.oci import names
 from retinue.oci.manifest import Unreadable
 from retinue.oci.readers import table
@@ -48,7 +48,7 @@ def verify_jws(raw: bytes, trust: Trust) -> Proof:
 def _proof(signed: Jws, anchor: KeyAnchor, key: PublicKey) -> Proof:
     return Proof(
         format=Format.JWS,
-        signature=hashlib.sha256(key.spki + signed.message).hexdigest(),
+        signature=signature_id(key.fingerprint, hashlib.sha256(signed.message).digest()),
         principal=f"key:{anchor.name}",
         anchors=(anchor.name,),
         key=key.fingerprint,

@@ -36,7 +36,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
     except HTTPError as error:
         with error:
             told = error.read(_TOLD).decode("utf-8", "replace").strip()
-        raise SignerFailed(url, f"it answered {error.code} {told}") from None
+        raise SignerFailed(url, f"it answered {error.code} {told}", error.code) from None
     except (URLError, OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise SignerFailed(url, f"it cannot be reached: {reason}") from None

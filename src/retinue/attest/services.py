@@ -1,4 +1,4 @@
-"""Where to sign without a key: a client trust config, or a signing config with a trusted root.
+"""Whom signing asks: a client trust config, or a signing config with a trusted root.
 
 https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto (SigningConfig)
 """
@@ -45,14 +45,40 @@ class Services:
     stamps: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who is asked to say when a signature was made: timestamp authorities and logs.
+
+    `root` judges what they answer; None: nobody does, before somebody verifies.
+    """
+
+    stamps: tuple[str, ...] = ()
+    logs: tuple[LogService, ...] = ()
+    root: TrustedRoot | None = None
+
+
 def read_client_config(raw: bytes, at: datetime) -> Services:
     """A ClientTrustConfig: services that are in force `at` then. Raises RootInvalid."""
+    return _services(*_client_config(raw), at)
+
+
+def read_client_witnesses(raw: bytes, at: datetime) -> Witnesses:
+    """The same for who has a key: its clocks and logs, and no authority. Raises RootInvalid."""
+    return _witnesses(*_client_config(raw), at)
+
+
+def read_signing_witnesses(raw: bytes, root: TrustedRoot | None, at: datetime) -> Witnesses:
+    """Clocks and logs of a SigningConfig 0.2. Raises RootInvalid."""
+    return _witnesses(_object(raw, SIGNING_CONFIG), root, at)
+
+
+def _client_config(raw: bytes) -> tuple[Mapping[str, Any], TrustedRoot]:
     document = _object(raw, CLIENT_CONFIG)
     root = document.get("trustedRoot")
     signing = document.get("signingConfig")
     if not isinstance(root, dict) or not isinstance(signing, dict):
         raise RootInvalid("file", "must have a trustedRoot and a signingConfig")
-    return _services(signing, read_root(json.dumps(root).encode()), at)
+    return signing, read_root(json.dumps(root).encode())
 
 
 def read_signing_config(raw: bytes, root: TrustedRoot, at: datetime) -> Services:
@@ -71,21 +97,21 @@ def _object(raw: bytes, media_type: str) -> Mapping[str, Any]:
 
 
 def _services(config: Mapping[str, Any], root: TrustedRoot, at: datetime) -> Services:
-    if config.get("mediaType") != SIGNING_CONFIG:
-        raise RootInvalid("signingConfig.mediaType", f"must be {SIGNING_CONFIG}")
+    witnesses = _witnesses(config, root, at)
     authorities = _select(config, "caUrls", {}, _ONLY_VERSION, at)
     if not authorities:
         raise RootInvalid("signingConfig.caUrls", f"names no authority that is in force at {at}")
     issuers = _select(config, "oidcUrls", {}, _ONLY_VERSION, at)
+    issuer = issuers[0].url if issuers else ""
+    return Services(root, authorities[0].url, issuer, witnesses.logs, witnesses.stamps)
+
+
+def _witnesses(config: Mapping[str, Any], root: TrustedRoot | None, at: datetime) -> Witnesses:
+    if config.get("mediaType") != SIGNING_CONFIG:
+        raise RootInvalid("signingConfig.mediaType", f"must be {SIGNING_CONFIG}")
     logs = _select(config, "rekorTlogUrls", config.get("rekorTlogConfig"), _LOG_VERSIONS, at)
     stamps = _select(config, "tsaUrls", config.get("tsaConfig"), _ONLY_VERSION, at)
-    return Services(
-        root,
-        authorities[0].url,
-        issuers[0].url if issuers else "",
-        tuple(logs),
-        tuple(service.url for service in stamps),
-    )
+    return Witnesses(tuple(service.url for service in stamps), tuple(logs), root)
 
 
 def _select(

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from typing import Any
 
 from retinue.attest.formats import dsse, simplesigning
 from retinue.attest.formats.bundle import write_bundle
@@ -24,7 +25,12 @@ def sign_statement(statement: bytes, signer: Signer) -> bytes:
     """A bundle 0.3 around these bytes. Raises Malformed for what is no statement, SignerFailed."""
     read_statement(statement)
     signature = signer.sign(dsse.pae(names.IN_TOTO, statement))
-    return write_bundle(names.IN_TOTO, statement, signature, hint(signer.public))
+    return write_bundle(names.IN_TOTO, statement, signature, key_material(signer))
+
+
+def key_material(signer: Signer) -> dict[str, Any]:
+    """How a bundle names the key that signed."""
+    return {"publicKey": {"hint": hint(signer.public)}}
 
 
 def sign_envelope(statement: bytes, signer: Signer) -> bytes:

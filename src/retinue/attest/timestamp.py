@@ -49,6 +49,16 @@ def verify_timestamp(
     raise problem
 
 
+def check_stamped(token: bytes, signature: bytes) -> None:
+    """That `token` was granted, and for this signature; nobody says who granted it.
+
+    Raises Malformed, Refused.
+    """
+    from retinue.attest.cms import read_token
+
+    _check_imprint(read_token(token), (signature,))
+
+
 def _authorities(
     times: Sequence["TimeAnchor"], roots: Sequence["TrustedRoot"]
 ) -> Iterator[tuple[str, tuple["Certificate", ...], "Period | None"]]:

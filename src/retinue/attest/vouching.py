@@ -18,6 +18,7 @@ from retinue.attest.proof import TrustedTime
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from retinue.attest.codesigning import Chain
     from retinue.attest.logentry import Hashes
     from retinue.attest.root import TrustedRoot
 
@@ -38,10 +39,13 @@ class Voucher:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What logs and clocks under some roots said. `problems`: what was of none of them."""
+    """What logs and clocks under some roots said."""
 
     times: tuple[TrustedTime, ...]
     logged: bool
+
+
+_NOTHING = _Seen((), logged=False)
 
 
 def for_key(pinned: PinnedKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
@@ -59,6 +63,8 @@ def _seen(
     trust: Trust,
     roots: Sequence["TrustedRoot"],
 ) -> _Seen:
+    if not evidence.entries and not evidence.timestamps:
+        return _NOTHING
     stamps = tuple(_stamps(evidence, hashes, trust, roots))
     times = list(stamps)
     logged = False
@@ -199,44 +205,50 @@ def _certificates(evidence: Evidence) -> Sequence["Certificate"]:
 
 def _x509(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
     from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding
 
-    from retinue.attest import codesigning
-
-    found: dict[str, codesigning.Chain] = {}
-    problem: EvidenceError = NoAnchor("certificate", "no X.509 anchor is trusted")
-    anchors = [anchor for anchor in trust.anchors if isinstance(anchor, X509Anchor)]
-    for anchor in anchors:
-        for root in anchor.roots:
-            top = root.public_bytes(Encoding.DER)
-            ders = (*(der for der in evidence.certificates if der != top), top)
-            try:
-                chain = codesigning.read_chain(ders)
-            except Refused as error:
-                problem = NoAnchor(error.part, error.reason)
-                continue
-            if codesigning.matches(anchor, chain):
-                found.setdefault(anchor.name, chain)
-            else:
-                subject = chain.leaf.subject.rfc4514_string()
-                problem = NoAnchor("certificate", f"{subject[:200]!r} is not the subject wanted")
-    if not found:
-        raise problem
-    chain = next(iter(found.values()))
+    anchors, chain = _chained(evidence, trust)
     seen = _seen(evidence, evidence.certificates[0], hashes, trust, trust.roots)
     for time in seen.times:
         if not chain.since <= time.at <= chain.until:
             reason = f"was valid {chain.since} to {chain.until}, but signed {time.at}"
             raise Refused("certificate", reason)
     subject = chain.leaf.subject.rfc4514_string()
-    print_of_root = chain.certificates[-1].fingerprint(SHA256()).hex()
+    root = chain.certificates[-1].fingerprint(SHA256()).hex()
     return Voucher(
         key.fingerprint,
-        f"x509:{print_of_root} {subject}",
-        tuple(found),
+        f"x509:{root} {subject}",
+        anchors,
         seen.times,
         seen.logged,
         {"subject": subject, "issuer": chain.leaf.issuer.rfc4514_string()},
         chain.since,
         chain.until,
     )
+
+
+def _chained(evidence: Evidence, trust: Trust) -> tuple[tuple[str, ...], "Chain"]:
+    """The X.509 anchors with a root above the certificates, and the first one's chain; raises
+    Malformed, NoAnchor. The root itself may be left out of a bundle.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from retinue.attest.codesigning import matches, read_chain
+
+    found: dict[str, Chain] = {}
+    problem = NoAnchor("certificate", "no X.509 anchor is trusted")
+    for anchor in [anchor for anchor in trust.anchors if isinstance(anchor, X509Anchor)]:
+        for root in anchor.roots:
+            top = root.public_bytes(Encoding.DER)
+            try:
+                chain = read_chain((*(der for der in evidence.certificates if der != top), top))
+            except Refused as error:
+                problem = NoAnchor(error.part, error.reason)
+                continue
+            if matches(anchor, chain):
+                found.setdefault(anchor.name, chain)
+            else:
+                subject = chain.leaf.subject.rfc4514_string()
+                problem = NoAnchor("certificate", f"{subject[:200]!r} is not the subject wanted")
+    if not found:
+        raise problem
+    return tuple(found), next(iter(found.values()))

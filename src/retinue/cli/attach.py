@@ -3,6 +3,9 @@
 Works with every registry: where there is no referrers API, the paper is listed
 at the image's fallback tag.
 
+What is signed elsewhere, and SBOMs, have commands of their own: attach signature,
+attach attestation, attach sbom (each with --help).
+
   retinue attach HOST/app:1 sbom.cdx.json --type application/vnd.cyclonedx+json
 """
 

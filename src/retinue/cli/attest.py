@@ -139,14 +139,15 @@ async def _bundle(work: "Work", statement: bytes, by: "Hand") -> "Attached":
 async def _legacy(
     args: argparse.Namespace, work: "Work", statement: bytes, by: "Hand"
 ) -> "Attached":
-    from retinue.attest.sign import sign_envelope
     from retinue.papers.append import append_envelope
 
+    envelope, annotations = by.envelope(statement)
     return await append_envelope(
         work.store,
         work.subject,
-        sign_envelope(statement, by.signer),
+        envelope,
         pause=signing.pause,
         signer=by.trust(b""),
+        annotations=annotations,
         replace=args.replace,
     )

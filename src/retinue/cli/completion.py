@@ -6,8 +6,8 @@ fish:  retinue completion fish > ~/.config/fish/completions/retinue.fish
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from retinue.cli.main import VERBS, parser_of
 from retinue.cli.output import say
@@ -49,7 +49,19 @@ def run(args: argparse.Namespace) -> int:
 def commands() -> Iterator[Command]:
     """Every verb and task as its parser describes it."""
     for name, verb in VERBS.items():
-        yield from _commands(parser_of(name), tuple(name.split()), verb.help)
+        for command in _commands(parser_of(name), tuple(name.split()), verb.help):
+            yield replace(command, values=(*command.values, *_seconds(command.words)))
+
+
+def _seconds(words: tuple[str, ...]) -> Iterator[str]:
+    """The second words of verbs that have two, as `attach sbom`."""
+    pairs = (verb.split() for verb in VERBS if " " in verb)
+    return (second for first, second in pairs if words == (first,))
+
+
+def _pairs(found: Iterable[Command]) -> list[str]:
+    """All commands of two words."""
+    return [" ".join(command.words) for command in found if len(command.words) == 2]
 
 
 def _commands(
@@ -84,15 +96,19 @@ def _commands(
 
 
 def _bash(found: list[Command]) -> str:
+    pairs = "|".join(f'"{pair}"' for pair in _pairs(found))
+    first = dict.fromkeys(verb.split()[0] for verb in VERBS)
     return "\n".join(
         [
             "# bash completion for retinue",
             "_retinue() {",
             '    local cur="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"',
             '    local verb="${COMP_WORDS[1]}" words=""',
-            '    [ "$COMP_CWORD" -gt 2 ] && [ "$verb" = admin ] && verb="admin ${COMP_WORDS[2]}"',
+            '    [ "$COMP_CWORD" -gt 2 ] && case "$verb ${COMP_WORDS[2]}" in',
+            f'        {pairs}) verb="$verb ${{COMP_WORDS[2]}}" ;;',
+            "    esac",
             '    if [ "$COMP_CWORD" = 1 ]; then',
-            f'        words="{" ".join(VERBS)} --help --version"',
+            f'        words="{" ".join(first)} --help --version"',
             "    else",
             '        case "$verb:$before" in',
             *(f"            {line}" for command in found for line in _bash_values(command)),
@@ -138,7 +154,12 @@ def _zsh(found: list[Command]) -> str:
         "        return",
         "    fi",
         '    local verb="${words[2]}"',
-        '    if [[ $verb == admin ]] && (( CURRENT > 3 )); then verb="admin ${words[3]}"; fi',
+        (
+            '    if (( CURRENT > 3 )) && [[ "$verb ${words[3]}" == '
+            f"({'|'.join(_quote(pair) for pair in _pairs(found))}) ]]; then"
+        ),
+        '        verb="$verb ${words[3]}"',
+        "    fi",
         '    case "$verb" in',
     ]
     for command in found:

@@ -4,13 +4,16 @@ Its papers (signatures, SBOMs, provenance) come along, and theirs, by whatever
 way they are attached. Tags are set last: a copy that fails leaves none. What
 the destination has already is not sent again, so repeating resumes.
 
+With --encryption-key or --decryption-key what is written is another image: its
+layers are encrypted for the holders of those keys, or open again.
+
   retinue copy docker.io/library/alpine:3.20 registry.example.com/base/alpine:3.20
   retinue copy registry.example.com/app oci:backup --all-tags
 """
 
 import argparse
 
-from retinue.cli import options
+from retinue.cli import encrypt, options
 from retinue.cli.render import emit
 
 
@@ -22,6 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all-tags", action="store_true", help="copy every tag of the repository")
     options.platform(parser)
     options.without_papers(parser)
+    options.papers_in(parser)
+    encrypt.arguments(parser)
     options.json(parser)
     options.network(parser)
 
@@ -33,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from retinue.oci.reference import parse_location
 
     source, sink = parse_location(args.source), parse_location(args.destination)
+    if encrypt.wanted(args):
+        return encrypt.run(args, source, sink)
     report = asyncio.run(transfer(args, source, sink, "copying"))
     emit(
         report_data(report, source, sink),

@@ -3,6 +3,9 @@
 --type takes an artifact type, a media type, or a kind as `retinue tree` shows
 it: sbom, signature, attestation, bundle, vex, paper.
 
+download signature, download attestation and download sbom print instead, as
+cosign does (each with --help).
+
   retinue download registry.example.com/app:1 --type sbom --output papers
 """
 

@@ -3,21 +3,24 @@
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from retinue.cli import passwords
 from retinue.cli.problems import BadUsage
+from retinue.cli.witnesses import MAX_FILE, read, witnesses
 
 if TYPE_CHECKING:
     from retinue.attest.anchors import Trust
+    from retinue.attest.formats.simplesigning import SimpleSignature
     from retinue.attest.keys.key import Signer
-    from retinue.attest.services import Services
+    from retinue.attest.services import Services, Witnesses
+    from retinue.attest.target import Target
 
 USUAL_KEYS = ("retinue.key", "cosign.key")
 TOKEN = "SIGSTORE_ID_TOKEN"  # noqa: S105 -- the name of a variable
-MAX_FILE = 8 * 1024 * 1024
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +41,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--signing-config", metavar="FILE", type=Path, help="a Sigstore signing config, and"
     )
     group.add_argument(
-        "--trusted-root", metavar="FILE", type=Path, help="the trusted root that judges it"
+        "--trusted-root", metavar="FILE", type=Path, help="the trusted root that judges answers"
+    )
+    group.add_argument(
+        "--timestamp-server-url",
+        metavar="URL",
+        help="with --key: have the signature stamped with a time there (RFC 3161)",
+    )
+    group.add_argument(
+        "--rekor-url", metavar="URL", help="with --key: enter it in this transparency log (Rekor 1)"
     )
 
 
@@ -50,12 +61,17 @@ class Hand(Protocol):
         """A key's fingerprint, or `keyless`."""
         ...
 
-    @property
-    def signer(self) -> "Signer":
-        """The key, for what only a key can do; raises BadUsage."""
+    def bundle(self, statement: bytes) -> bytes: ...
+
+    def simple(
+        self, target: "Target", reference: str, annotations: Mapping[str, str]
+    ) -> "SimpleSignature":
+        """A signature in cosign's legacy form; raises BadUsage."""
         ...
 
-    def bundle(self, statement: bytes) -> bytes: ...
+    def envelope(self, statement: bytes) -> tuple[bytes, Mapping[str, str]]:
+        """An attestation in cosign's legacy form, and its layer's annotations; raises BadUsage."""
+        ...
 
     def trust(self, bundle: bytes) -> "Trust":
         """Trust in whoever signed this bundle of ours, and in nobody else."""
@@ -75,10 +91,57 @@ class KeyHand:
 
         return sign_statement(statement, self.signer)
 
+    def simple(
+        self, target: "Target", reference: str, annotations: Mapping[str, str]
+    ) -> "SimpleSignature":
+        from retinue.attest.sign import sign_simple
+
+        return sign_simple(target, reference, annotations, self.signer)
+
+    def envelope(self, statement: bytes) -> tuple[bytes, Mapping[str, str]]:
+        from retinue.attest.sign import sign_envelope
+
+        return sign_envelope(statement, self.signer), {}
+
     def trust(self, bundle: bytes = b"") -> "Trust":  # noqa: ARG002 -- the key is the same in all
         from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
 
         return Trust((KeyAnchor("signer", (AnchorKey(self.signer.public),)),))
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessedHand:
+    """A key, whose signatures clocks and logs witness."""
+
+    by: KeyHand
+    witnesses: "Witnesses"
+
+    @property
+    def name(self) -> str:
+        return self.by.name
+
+    def bundle(self, statement: bytes) -> bytes:
+        from retinue.attest.witnessed import sign_statement
+
+        return sign_statement(statement, self.by.signer, self.witnesses)
+
+    def simple(
+        self, target: "Target", reference: str, annotations: Mapping[str, str]
+    ) -> "SimpleSignature":
+        from retinue.attest.witnessed import sign_simple
+
+        return sign_simple(target, reference, annotations, self.by.signer, self.witnesses)
+
+    def envelope(self, statement: bytes) -> tuple[bytes, Mapping[str, str]]:
+        from retinue.attest.witnessed import sign_envelope
+
+        return sign_envelope(statement, self.by.signer, self.witnesses)
+
+    def trust(self, bundle: bytes) -> "Trust":
+        from dataclasses import replace
+
+        root = self.witnesses.root
+        return replace(self.by.trust(bundle), roots=() if root is None else (root,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +153,15 @@ class TokenHand:
     def name(self) -> str:
         return "keyless"
 
-    @property
-    def signer(self) -> "Signer":
+    def simple(
+        self,
+        target: "Target",  # noqa: ARG002
+        reference: str,  # noqa: ARG002
+        annotations: Mapping[str, str],  # noqa: ARG002
+    ) -> "SimpleSignature":
+        raise BadUsage("without a key there are only bundles", "leave --format legacy out")
+
+    def envelope(self, statement: bytes) -> tuple[bytes, Mapping[str, str]]:  # noqa: ARG002
         raise BadUsage("without a key there are only bundles", "leave --format legacy out")
 
     def bundle(self, statement: bytes) -> bytes:
@@ -121,7 +191,14 @@ def hand(args: argparse.Namespace) -> Hand:
     if args.key is not None:
         if args.identity_token:
             raise BadUsage("--key and --identity-token exclude each other", "choose one")
-        return KeyHand(open_signer(args.key, find))
+        asked = witnesses(args)
+        by = KeyHand(open_signer(args.key, find))
+        return by if asked is None else WitnessedHand(by, asked)
+    if args.timestamp_server_url or args.rekor_url:
+        raise BadUsage(
+            "--timestamp-server-url and --rekor-url are for signatures by a --key",
+            "without one, --signing-config names the services",
+        )
     services = _services(args)
     if args.identity_token or services is not None:
         return _token_hand(args, services)
@@ -141,7 +218,7 @@ def _services(args: argparse.Namespace) -> "Services | None":
     if args.trust_config is not None:
         from retinue.attest.services import read_client_config
 
-        return read_client_config(_read(args.trust_config), now)
+        return read_client_config(read(args.trust_config), now)
     if args.signing_config is None:
         return None
     if args.trusted_root is None:
@@ -149,7 +226,7 @@ def _services(args: argparse.Namespace) -> "Services | None":
     from retinue.attest.root import read_root
     from retinue.attest.services import read_signing_config
 
-    return read_signing_config(_read(args.signing_config), read_root(_read(args.trusted_root)), now)
+    return read_signing_config(read(args.signing_config), read_root(read(args.trusted_root)), now)
 
 
 def _token_hand(args: argparse.Namespace, services: "Services | None") -> TokenHand:
@@ -171,16 +248,8 @@ def _token(path: str | None) -> str | None:
     if path == "-":
         return sys.stdin.read(MAX_FILE).strip()
     if path is not None:
-        return _read(Path(path)).decode().strip()
+        return read(Path(path)).decode().strip()
     return os.environ.get(TOKEN) or None
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        raw = file.read(MAX_FILE + 1)
-    if len(raw) > MAX_FILE:
-        raise BadUsage(f"{path} has more than {MAX_FILE} bytes", "name another file")
-    return raw
 
 
 def _make() -> str:

@@ -8,7 +8,9 @@ from retinue.cli.problems import BadUsage
 from retinue.cli.reach import find_manifest
 from retinue.client.client import Client
 from retinue.client.closure import find_roots
+from retinue.oci import digest as digests
 from retinue.oci import platform as platforms
+from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.platform import Platform
 from retinue.oci.reference import Location, Reference, parse
@@ -76,6 +78,7 @@ async def judge(reached: Client, location: Location, question: Question) -> Judg
     request = Request(
         image=question.image or image_of(location),
         digest=manifest.digest,
+        aliases=_aliases(manifest),
         operation=question.operation,
         tag=tag_of(location),
         platform=question.platform,
@@ -106,6 +109,12 @@ async def look(
         receipts=bool(policy.trust.times),
     )
     return derive(collected, policy.trust, policy.wanted)
+
+
+def _aliases(manifest: Manifest) -> tuple[Digest, ...]:
+    """The usual digest of the same bytes, where another one was asked for."""
+    usual = digests.of(manifest.raw)
+    return () if usual == manifest.digest else (usual,)
 
 
 def image_of(location: Location) -> str:

@@ -15,6 +15,8 @@ _TABLE = (
     # A bundle is a signature or an attestation; only its contents say which.
     ("bundle", re.compile(r"sigstore\.bundle")),
     ("vex", re.compile(r"openvex|\bvex\b")),
+    ("recipient", re.compile(r"retinue\.recipient")),
+    ("receipt", re.compile(r"retinue\.receipt|timestamp-reply")),
     ("chart", re.compile(r"helm\.chart")),
 )
 _SAY_NOTHING = frozenset({None, names.OCI_CONFIG, names.UNKNOWN_ARTIFACT})

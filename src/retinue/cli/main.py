@@ -43,6 +43,9 @@ VERBS = {
     "attach attestation": Verb(
         "images", "attaching.attestation", "attach attestations signed elsewhere"
     ),
+    "attach recipient": Verb(
+        "images", "attaching.recipient", "let one more key open an encrypted image"
+    ),
     "attach sbom": Verb("images", "attaching.sbom", "attach an SBOM as it is, unsigned"),
     "download": Verb("images", "download", "download what an image's papers hold"),
     "download signature": Verb("images", "downloading.signature", "print an image's signatures"),
@@ -67,10 +70,14 @@ VERBS = {
 }
 
 HIDDEN = {
+    "generate-key-pair": Verb("trust", "key.generate", "make a new key pair"),
+    "import-key-pair": Verb("trust", "key.take", "encrypt a private key made elsewhere"),
+    "public-key": Verb("trust", "key.public", "print the public key of a key"),
     "clean": Verb("images", "cosign.clean", "delete an image's papers of a type"),
     "load": Verb("images", "cosign.load", "copy an image with its papers from a folder"),
     "save": Verb("images", "cosign.save", "copy an image with its papers into a folder"),
     "triangulate": Verb("images", "cosign.triangulate", "print where cosign keeps papers"),
+    "verify-attestation": Verb("trust", "cosign.verify_attestation", "check an attestation"),
 }
 """cosign's names for what has another one here; they work, and no list shows them."""
 

@@ -55,6 +55,17 @@ def without_papers(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def papers_in(parser: argparse._ActionsContainer) -> None:
+    """Where papers are kept apart from their images; see `reach.papers_in`."""
+    parser.add_argument(
+        "--papers-in",
+        metavar="HOST/REPOSITORY",
+        action="append",
+        default=[],
+        help="look for papers there too; $COSIGN_REPOSITORY is one more; may be repeated",
+    )
+
+
 def annotation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotation",

@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the name that the policy's rules see; by default the source's",
     )
     options.platform(parser)
+    options.papers_in(parser)
     options.dry_run(parser)
     options.json(parser)
     options.network(parser)

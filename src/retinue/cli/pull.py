@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.platform(parser)
     options.without_papers(parser)
+    options.papers_in(parser)
     options.json(parser)
     options.network(parser)
 

@@ -56,6 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.annotation(parser)
     options.platform(parser)
     options.without_papers(parser)
+    options.papers_in(parser)
     options.json(parser)
     options.network(parser)
 

@@ -19,7 +19,7 @@ from retinue.client.remote import Remote
 from retinue.client.transport import Settings, Transport
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
-from retinue.oci.reference import Layout, Location, Reference
+from retinue.oci.reference import Layout, Location, Reference, parse
 from retinue.oci.stores import Source
 from retinue.oci.tags import implied
 
@@ -55,6 +55,22 @@ async def writable(reached: Client, location: Location) -> AsyncIterator[Writabl
         raise BadUsage(f"{location} cannot be changed in place", "copy it to oci:DIR first")
 
 
+def papers_in(args: argparse.Namespace) -> list[str]:
+    """The repositories that keep papers for others, by option and environment."""
+    other = os.environ.get("COSIGN_REPOSITORY")
+    return [*args.papers_in, other] if other else list(args.papers_in)
+
+
+def joined(args: argparse.Namespace, reached: Client, source: Source) -> Source:
+    """The source, with the papers that are kept elsewhere."""
+    named = [parse(name) for name in papers_in(args)]
+    if not named:
+        return source
+    from retinue.client.joined import Joined
+
+    return Joined(source, [reached.remote(each.host, each.repository) for each in named])
+
+
 async def name_in(store: Source, location: Location) -> str:
     """The digest or tag that a location names in its store.
 
@@ -77,16 +93,10 @@ async def name_in(store: Source, location: Location) -> str:
 def _roots(store: Source) -> Sequence[str]:
     """What a store on disk holds that is no paper."""
     if isinstance(store, LayoutSource):
-        found = dict.fromkeys(entry.digest for entry in store.entries())
-        return [digest for digest in found if not _is_paper(store, digest)]
+        return store.roots()
     from retinue.client.docker_archive import DockerArchiveSource  # rare, and slow to import
 
     return store.roots() if isinstance(store, DockerArchiveSource) else ()
-
-
-def _is_paper(store: LayoutSource, digest: Digest) -> bool:
-    found = store.manifest(digest)
-    return isinstance(found, Manifest) and found.subject is not None
 
 
 async def find(store: Source, location: Location) -> Digest:

@@ -6,7 +6,7 @@ from typing import Any
 
 from retinue.cli import progress
 from retinue.cli.problems import BadUsage
-from retinue.cli.reach import client, name_in
+from retinue.cli.reach import client, joined, name_in
 from retinue.cli.render import count, size
 from retinue.client.client import mount_from
 from retinue.client.copy import CopyReport, Wanted, copy
@@ -22,7 +22,7 @@ async def transfer(
 ) -> CopyReport:
     """Copy what one location names to another, with its papers unless they shall stay.
 
-    `args` has `platform` and `without_papers`, and `all_tags` where there is that option.
+    `args` has `platform`, `papers_in` and `without_papers`, and `all_tags` where there is that option.
     """
     if sink_at.digest is not None:
         raise BadUsage(f"{sink_at} names a digest", "a destination has a tag, or nothing")
@@ -32,7 +32,7 @@ async def transfer(
         async with reached.sink(sink_at, image=_image(source_at)) as sink:
             with progress.bar(label) as bar:
                 return await copy(
-                    source,
+                    joined(args, reached, source) if not args.without_papers else source,
                     sink,
                     wanted,
                     papers=not args.without_papers,

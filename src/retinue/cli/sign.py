@@ -102,14 +102,13 @@ def _tag_statement(lasts: str, work: "Work", now: Any) -> bytes:
 
 
 async def _legacy(args: argparse.Namespace, by: "Hand", work: "Work") -> "Attached":
-    from retinue.attest.sign import sign_simple
     from retinue.attest.target import Target
     from retinue.cli.pairs import annotations_of
     from retinue.papers.append import append_signature
 
     subject = work.subject
     target = Target(subject.digest, subject.media_type, subject.raw)
-    made = sign_simple(target, work.image, annotations_of(args.annotations), by.signer)
+    made = by.simple(target, work.image, annotations_of(args.annotations))
     return await append_signature(
         work.store, subject, made, pause=signing.pause, signer=by.trust(b"")
     )

@@ -1,10 +1,10 @@
 """Whom a command trusts: a policy file, or what the options of the command line say."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retinue.cli import options
 from retinue.cli.problems import BadUsage
 
 if TYPE_CHECKING:
@@ -46,13 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a timestamp authority that is believed the time (PEM, its root last)",
     )
-    group.add_argument(
-        "--papers-in",
-        metavar="HOST/REPOSITORY",
-        action="append",
-        default=[],
-        help="look for papers there too; $COSIGN_REPOSITORY is one more; may be repeated",
-    )
+    options.papers_in(group)
     group.add_argument(
         "--require-tlog", action="store_true", help="accept only what a transparency log holds"
     )
@@ -89,6 +83,7 @@ def _said(args: argparse.Namespace) -> bool:
 def _inline(args: argparse.Namespace) -> "Policy":
     from retinue.attest.keys.table import open_public
     from retinue.cli.pairs import annotations_of
+    from retinue.cli.reach import papers_in
     from retinue.papers.kinds import predicate_type
     from retinue.policy import inline
     from retinue.policy.model import Coverage
@@ -108,15 +103,10 @@ def _inline(args: argparse.Namespace) -> "Policy":
             annotations=annotations_of(getattr(args, "annotations", ())),
             signers=getattr(args, "signers", 1),
             log_required=args.require_tlog,
-            papers_in=_papers_in(args.papers_in),
+            papers_in=papers_in(args),
             index=Coverage.EVERY if recursive else Coverage.SELF,
         )
     )
-
-
-def _papers_in(named: list[str]) -> list[str]:
-    other = os.environ.get("COSIGN_REPOSITORY")
-    return [*named, other] if other else named
 
 
 def _root(path: Path | None) -> "TrustedRoot | None":

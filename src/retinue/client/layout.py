@@ -4,12 +4,14 @@ Papers are entries of `index.json` without a name, or parts of what is named the
 subject is its paper, wherever the layout lists it.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from retinue import strictjson
+from retinue.client import saved_by_cosign
 from retinue.errors import RetinueError
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -24,6 +26,7 @@ MAX_INDEX = 64 * 1024 * 1024
 """Bytes of `index.json`: it may list every paper of every image."""
 MAX_REACHED = 200_000
 """Manifests that one layout may list."""
+HEX = re.compile("[0-9a-f]{64}")
 MARK = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -42,6 +45,9 @@ class Files(Protocol):
     def read(self, name: str, limit: int) -> bytes | None: ...
     def size(self, name: str) -> int | None: ...
     def chunks(self, name: str, start: int) -> AsyncIterator[bytes]: ...
+    def inside(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Names and sizes of the files right in a folder, in no order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,11 @@ class LayoutSource:
             self._types |= {e.digest: e.media_type for e in self._read_index[1]}
         return self._read_index[1]
 
+    def roots(self) -> list[Digest]:
+        """What is listed and is no paper."""
+        found = dict.fromkeys(e.digest for e in self.entries() if not saved_by_cosign.is_paper(e))
+        return [digest for digest in found if not self._is_paper(digest)]
+
     # ---- Source
 
     async def resolve(self, tag: str) -> Digest | None:
@@ -118,6 +129,20 @@ class LayoutSource:
         yield self._checked(digest, start)
 
     # ----
+
+    def _is_paper(self, digest: Digest) -> bool:
+        found = self.manifest(digest)
+        return isinstance(found, Manifest) and found.subject is not None
+
+    def _unlisted(self) -> Iterator[Digest]:
+        """Manifests about something that are there and not listed."""
+        for name, size in self._files.inside("blobs/sha256"):
+            if size > saved_by_cosign.MAX_MANIFEST or not HEX.fullmatch(name):
+                continue
+            raw = self._files.read(f"blobs/sha256/{name}", saved_by_cosign.MAX_MANIFEST)
+            digest = digests.parse(f"sha256:{name}")
+            if raw is not None and saved_by_cosign.may_be_bundle(raw) and self._is_paper(digest):
+                yield digest
 
     def manifest(self, digest: Digest) -> Manifest | Unreadable | None:
         """Raises DigestMismatch for a file that holds something else."""
@@ -172,6 +197,8 @@ class LayoutSource:
         seen: dict[Digest, Manifest] = {}
         ahead = [entry.digest for entry in entries]
         listed = set(ahead)
+        if saved_by_cosign.saved(entries):
+            ahead += self._unlisted()
         while ahead:
             digest = ahead.pop()
             if digest in seen:
@@ -184,7 +211,7 @@ class LayoutSource:
                 papers.damage = str(manifest or f"manifest {digest} is listed, but missing")
             if len(seen) > MAX_REACHED:
                 raise LayoutError(self.where, f"it lists more than {MAX_REACHED} manifests")
-        for link in _stated(entries, seen):
+        for link in (*_stated(entries, seen), *saved_by_cosign.links(entries)):
             papers.links.setdefault(link.target, []).append(link)
         return papers
 

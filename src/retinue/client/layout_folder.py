@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +41,9 @@ class FolderFiles:
     def size(self, name: str) -> int | None:
         status = self.root.status(name)
         return status.st_size if status is not None else None
+
+    def inside(self, folder: str) -> Iterator[tuple[str, int]]:
+        return ((name, status.st_size) for name, status in self.root.entries(folder))
 
     async def chunks(self, name: str, start: int) -> AsyncIterator[bytes]:
         fd = self.root.open(name, os.O_RDONLY)

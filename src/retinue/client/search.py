@@ -6,13 +6,13 @@ What BuildKit states inside of an index is read with the index; it needs no sear
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urljoin
 
 from retinue import strictjson
 from retinue.client.errors import ClientError, ProtocolViolation, Refused, Unauthorized
 from retinue.client.session import Session
-from retinue.client.transfer import group, together
+from retinue.client.transfer import together
 from retinue.client.transport import Answer
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -28,6 +28,8 @@ MAX_PAGE = 32 * 1024 * 1024
 MAX_PAGES = 1000
 MAX_LISTED = 20_000
 """Tags that are listed to find those that state links; in a larger repository we ask for each."""
+FEW = 4
+"""For so many subjects we ask for each tag by its name, rather than for a list of all tags."""
 
 NO_API = frozenset({400, 404, 405, 406, 501})
 """Answers to a referrers request that say that there is no such API."""
@@ -46,11 +48,15 @@ class Repository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the API said: entries, or None where there is no API. `more`: this registry also knows
-    papers that are attached by a tag which has another manifest by now."""
+    """What the API said: entries, or None where there is no API. `by_tag`: this registry lists what
+    cosign's tags attach, too, also what a tag attached before another manifest took its place."""
 
     papers: tuple[Digest, ...] | None
-    more: bool = False
+    by_tag: bool = False
+
+
+_Found: TypeAlias = tuple[list[Link], dict[Way, str]]
+"""Links, and the ways that could not be looked at."""
 
 
 class Searcher:
@@ -66,12 +72,11 @@ class Searcher:
 
     async def search(self, subjects: Collection[Digest]) -> Mapping[Digest, Search]:
         """What is attached to each; what could not be looked at is named, never left out."""
-        async with group() as tasks:
-            listing = tasks.create_task(self._implied_tags())
-            asking = [tasks.create_task(self._listed(subject)) for subject in subjects]
-        answers = [task.result() for task in asking]
+        answers = await together(self._listed(each) for each in subjects)
+        others = [each for each in answers if not (isinstance(each, Listed) and each.by_tag)]
+        tags = await self._implied_tags() if len(others) > FEW else None
         found = await together(
-            self._search(subject, answer, listing.result())
+            self._search(subject, answer, tags)
             for subject, answer in zip(subjects, answers, strict=True)
         )
         return dict(zip(subjects, found, strict=True))
@@ -79,45 +84,52 @@ class Searcher:
     async def _search(
         self, subject: Digest, listed: Listed | ClientError, tags: frozenset[str] | None
     ) -> Search:
+        if isinstance(listed, ClientError):
+            links, blind = await self._tagged(subject, _tags_of(subject, tags, api=False))
+            return Search(tuple(links), {Way.REFERRERS: str(listed), **blind})
+        papers = listed.papers or ()
+        by_api = [Link(p, subject, Rel.SUBJECT, p, Way.REFERRERS) for p in papers]
+        if listed.by_tag:
+            links, blind = await self._attached(subject, papers)
+        else:
+            api = listed.papers is not None
+            links, blind = await self._tagged(subject, _tags_of(subject, tags, api=api))
+        return Search((*by_api, *links), blind)
+
+    async def _tagged(self, subject: Digest, tags: Iterable[tuple[str, Way]]) -> _Found:
+        """What these tags state, and which way could not be looked at."""
         links: list[Link] = []
         blind: dict[Way, str] = {}
-        if isinstance(listed, ClientError):
-            blind[Way.REFERRERS] = str(listed)
-        elif listed.papers is not None:
-            links += [Link(p, subject, Rel.SUBJECT, p, Way.REFERRERS) for p in listed.papers]
-        api = isinstance(listed, Listed) and listed.papers is not None
-        worth = list(_tags_of(subject, tags, api=api))
-        for way, found in await together(self._by_tag(subject, tag, way) for tag, way in worth):
+        for way, found in await together(self._by_tag(subject, tag, way) for tag, way in tags):
             if isinstance(found, str):
                 blind[way] = found
             else:
                 links += found
-        if isinstance(listed, Listed) and listed.more:
-            more = await self._replaced(subject, links)
-            if isinstance(more, str):
-                blind[Way.COSIGN] = more
-            else:
-                links += more
-        return Search(tuple(links), blind)
+        return links, blind
 
-    async def _replaced(self, subject: Digest, known: Collection[Link]) -> list[Link] | str:
-        """Signatures at cosign's tag that later writers did not keep; or why they are not known.
+    async def _attached(self, subject: Digest, by_api: Collection[Digest]) -> _Found:
+        """What cosign's tags attach, where the registry lists it: the tags are asked for only then.
 
-        Whoever deletes the tag means all of them: they are asked for only while it is there.
+        Signatures that later writers of a tag did not keep are in the list. Whoever deletes the tag
+        means all of them: they count only while it is there.
         """
-        tag = cosign_tag(subject, COSIGN[0])
-        if tag is None or not any(link.stated_by == tag for link in known):
-            return []
-        try:
-            listed = await self._pages(
-                f"{paths.referrers(self._name, subject)}?attached=tag", subject
-            )
-        except Unauthorized:
-            raise
-        except ClientError as problem:
-            return str(problem)
-        new = [d for d in listed.papers or () if all(link.source != d for link in known)]
-        return [Link(paper, subject, Rel.SUBJECT, tag, Way.COSIGN) for paper in new]
+        signatures = cosign_tag(subject, COSIGN[0])
+        if signatures is None:
+            return [], {}
+        listed = await self._listed(subject, "?attached=tag")
+        if isinstance(listed, Listed) and listed.papers == ():
+            return [], {}
+        links, blind = await self._tagged(subject, _cosign_tags(subject))
+        if isinstance(listed, ClientError):
+            return links, {Way.COSIGN: str(listed), **blind}
+        if any(link.stated_by == signatures for link in links):
+            known = {*by_api, *(link.source for link in links)}
+            links += [
+                Link(paper, subject, Rel.SUBJECT, signatures, Way.COSIGN)
+                for paper in listed.papers or ()
+                if paper not in known
+            ]
+        return links, blind
 
     async def _by_tag(self, subject: Digest, tag: str, way: Way) -> tuple[Way, list[Link] | str]:
         """What the tag states, or why it cannot be known."""
@@ -138,21 +150,22 @@ class Searcher:
         papers = await self._repository.manifests([link.source for link in stated])
         return [link for link in stated if _counts(link, papers[link.source])]
 
-    async def _listed(self, subject: Digest) -> Listed | ClientError:
+    async def _listed(self, subject: Digest, query: str = "") -> Listed | ClientError:
         """All pages of the API. An error that says "could not look" is a value here."""
         try:
-            return await self._pages(paths.referrers(self._name, subject), subject)
+            return await self._pages(subject, query)
         except Unauthorized:
             raise
         except ClientError as problem:
             return problem
 
-    async def _pages(self, target: str | None, subject: Digest) -> Listed:
+    async def _pages(self, subject: Digest, query: str) -> Listed:
         papers: dict[Digest, None] = {}
-        more = False
+        by_tag = False
+        target: str | None = paths.referrers(self._name, subject) + query
         for page in range(MAX_PAGES):
             if target is None:
-                return Listed(tuple(papers), more)
+                return Listed(tuple(papers), by_tag)
             accept = {"accept": names.OCI_INDEX}
             answer = await self._session.request("GET", target, headers=accept, limit=MAX_PAGE)
             if answer.status in NO_API and page == 0:
@@ -160,7 +173,7 @@ class Searcher:
                 return Listed(None)
             if answer.status != 200:
                 raise self._session.refusal(answer, f"the papers of {subject}")
-            more = answer.headers.get(names.HEADER_ATTACHED) == "subject"
+            by_tag = answer.headers.get(names.HEADER_ATTACHED) == "subject"
             papers.update(dict.fromkeys(_entries(self._session.host, answer)))
             target = next_page(self._session, answer)
             self.has_api = True
@@ -194,9 +207,15 @@ def _tags_of(
     fallback = fallback_tag(subject)
     if not api if tags is None else fallback in tags:
         yield fallback, Way.FALLBACK
+    for tag, way in _cosign_tags(subject):
+        if tags is None or tag in tags:
+            yield tag, way
+
+
+def _cosign_tags(subject: Digest) -> Iterator[tuple[str, Way]]:
     for suffix in COSIGN:
         tag = cosign_tag(subject, suffix)
-        if tag is not None and (tags is None or tag in tags):
+        if tag is not None:
             yield tag, Way.COSIGN
 
 

@@ -65,6 +65,12 @@ class TarFiles:
         member = self._member(name)
         return member.size if member is not None else None
 
+    def inside(self, folder: str) -> Iterator[tuple[str, int]]:
+        for path, member in self._members.items():
+            above, _, name = path.rpartition("/")
+            if above == folder:
+                yield name, member.size
+
     def parts(self, name: str, start: int = 0) -> Iterator[bytes]:
         """The bytes of a member from `start` on."""
         member = self._member(name)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from retinue.attest.logentry import body_kind
 from retinue.attest.merkle import leaf_hash
 from retinue.attest.tlog import promise_payload
 from retinue.devstack.errors import NotGiven
@@ -59,6 +60,10 @@ class Log1:
         except ValueError:
             raise NotGiven(400, f"{name[:100]!r} is not the name of an entry") from None
         return self._found(entry, name)
+
+    def known(self, proposed: Json) -> Json:
+        """The entry that this would be, if it is there. Raises NotGiven."""
+        return self._found(self.ledger.find(leaf_hash(entry_1(proposed))), "like this")
 
     def at(self, index: str) -> Json:
         entry = self.ledger.at(int(index)) if index.isdecimal() and len(index) < 19 else None
@@ -128,7 +133,7 @@ class Log2:
         return {
             "logIndex": str(entry.index),
             "logId": {"keyId": b64encode(self.log_id).decode()},
-            "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
+            "kindVersion": {"kind": body_kind(entry.body)[0], "version": "0.0.2"},
             "inclusionProof": {
                 "logIndex": str(entry.index),
                 "rootHash": b64encode(tree.root()).decode(),

@@ -45,7 +45,9 @@ def entry_1(proposed: Json) -> bytes:
 
 
 def entry_2(proposed: Json) -> bytes:
-    """The same for the second version, which keeps one kind only."""
+    """The same for the second version; cosign 2 still writes its older kind for envelopes."""
+    if "dsseRequestV002" in proposed:
+        return _read(proposed, lambda p: _dsse_2(p["dsseRequestV002"]))
     return _read(proposed, lambda p: _hashedrekord_2(p["hashedRekordRequestV002"]))
 
 
@@ -108,18 +110,37 @@ def _intoto_1(spec: Json) -> bytes:
 def _hashedrekord_2(request: Json) -> bytes:
     found = request["signature"]
     signature, digest = b64decode(found["content"]), b64decode(request["digest"])
-    details = found["verifier"]["keyDetails"]
-    (kind,) = {"x509Certificate", "publicKey"} & set(found["verifier"])
-    raw = b64decode(found["verifier"][kind]["rawBytes"])
-    _check_digest(load_verifier(raw), signature, digest, _DETAILS[details])
-    verifier = {"keyDetails": details, kind: {"rawBytes": _text(raw)}}
-    algorithm = _DETAILS[details].replace("sha", "SHA2_")
+    verifier, raw = _verifier_2(found["verifier"])
+    name = _DETAILS[verifier["keyDetails"]]
+    _check_digest(load_verifier(raw), signature, digest, name)
+    algorithm = name.replace("sha", "SHA2_")
     kept = {
         "data": {"algorithm": algorithm, "digest": _text(digest)},
         "signature": {"content": _text(signature), "verifier": verifier},
     }
     spec = {"hashedRekordV002": kept}
     return canonical({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec})
+
+
+def _dsse_2(request: Json) -> bytes:
+    payload, signed, signatures = _envelope(request["envelope"])
+    if len(signatures) != 1 or len(request["verifiers"]) != 1:
+        raise NotGiven(400, "one signature and one verifier are needed")
+    verifier, raw = _verifier_2(request["verifiers"][0])
+    verify(load_verifier(raw), signatures[0], signed)
+    digest = _text(hashlib.sha256(payload).digest())
+    kept = {
+        "payloadHash": {"algorithm": "SHA2_256", "digest": digest},
+        "signatures": [{"content": _text(signatures[0]), "verifier": verifier}],
+    }
+    return canonical({"apiVersion": "0.0.2", "kind": "dsse", "spec": {"dsseV002": kept}})
+
+
+def _verifier_2(found: Json) -> tuple[Json, bytes]:
+    """As the log keeps it, and its DER."""
+    (kind,) = {"x509Certificate", "publicKey"} & set(found)
+    raw = b64decode(found[kind]["rawBytes"])
+    return {"keyDetails": found["keyDetails"], kind: {"rawBytes": _text(raw)}}, raw
 
 
 _KINDS: Mapping[tuple[str, str], Callable[[Json], bytes]] = {
@@ -131,7 +152,10 @@ _KINDS: Mapping[tuple[str, str], Callable[[Json], bytes]] = {
 
 def read_envelope(raw: bytes) -> tuple[bytes, bytes, list[bytes]]:
     """A DSSE envelope's payload, its PAE, and its signatures."""
-    envelope = loads(raw, max_bytes=_MAX_ENVELOPE)
+    return _envelope(loads(raw, max_bytes=_MAX_ENVELOPE))
+
+
+def _envelope(envelope: Json) -> tuple[bytes, bytes, list[bytes]]:
     payload = b64decode(envelope["payload"])
     signatures = [b64decode(s["sig"]) for s in envelope["signatures"]]
     return payload, _pae(envelope["payloadType"], payload), signatures

@@ -19,6 +19,7 @@ from retinue.strictjson import InvalidJson, loads
 
 MAX_BODY = 64 * 1024 * 1024
 
+_ENTRY = "/api/v1/log/entries/"
 _JSON = "application/json"
 _PEM = "application/pem-certificate-chain"
 _STAMP = "application/timestamp-reply"
@@ -103,16 +104,22 @@ class Stack:
 
     def _route(self, asked: Asked) -> Answer:
         service = _ROUTES.get((asked.method, asked.path))
-        if service is not None:
-            with self._lock:
-                return service(self, asked)
-        prefix = "/api/v1/log/entries/"
-        if asked.method == "GET" and asked.path.startswith(prefix):
-            return _json(self.logs[0].get(asked.path.removeprefix(prefix)))
-        raise NotGiven(404, f"there is nothing for {asked.method} {asked.path[:100]}")
+        if service is None and asked.method == "GET" and asked.path.startswith(_ENTRY):
+            service = Stack.entry
+        if service is None:
+            raise NotGiven(404, f"there is nothing for {asked.method} {asked.path[:100]}")
+        with self._lock:
+            return service(self, asked)
+
+    def login(self, asked: Asked) -> Answer:
+        found = parse_qs(urlsplit(asked.target).query)
+        place = self.issuer.login({name: v[0] for name, v in found.items()}, self._clock())
+        return Answer(302, b"", headers={"Location": place})
 
     def mint(self, asked: Asked) -> Answer:
         fields = dict(asked.form())
+        if fields.get("grant_type") == "authorization_code":
+            return _json(self.issuer.exchange(fields.get("code", ""), self._clock()))
         subject = fields.pop("subject", "") or fields.pop("email", "")
         token = self.issuer.mint(subject, fields, self._clock())
         return Answer(200, token.encode(), "text/plain")
@@ -150,6 +157,9 @@ class Stack:
         place = {"ETag": name, "Location": f"/api/v1/log/entries/{name}"}
         return Answer(201, _encode(entry), headers=place)
 
+    def entry(self, asked: Asked) -> Answer:
+        return _json(self.logs[0].get(asked.path.removeprefix(_ENTRY)))
+
     def logged(self, asked: Asked) -> Answer:
         return _json(self.logs[0].at(asked.query("logIndex")))
 
@@ -158,6 +168,7 @@ class Stack:
         names, indexes = wanted.get("entryUUIDs") or [], wanted.get("logIndexes") or []
         log = self.logs[0]
         found = [*(log.get(str(n)) for n in names), *(log.at(str(i)) for i in indexes)]
+        found += [log.known(proposed) for proposed in wanted.get("entries") or []]
         return Answer(200, json.dumps(found).encode())
 
     def head(self, _: Asked) -> Answer:
@@ -191,6 +202,7 @@ def _encode(value: Mapping[str, Any]) -> bytes:
 _ROUTES: Mapping[tuple[str, str], Callable[[Stack, Asked], Answer]] = {
     ("GET", "/.well-known/openid-configuration"): Stack.discovery,
     ("GET", "/keys"): Stack.keys,
+    ("GET", "/auth"): Stack.login,
     ("POST", "/token"): Stack.mint,
     ("POST", "/api/v2/signingCert"): Stack.certify,
     ("GET", "/api/v2/trustBundle"): Stack.bundle,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -16,9 +17,12 @@ from retinue.strictjson import InvalidJson, loads
 
 AUDIENCE = "sigstore"
 SECONDS = 600
+SOMEBODY = "dev@example.test"
+"""Who logs in without saying who he is."""
 
 _KEY_ID = "dev-1"
 _MAX = 16384
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ALGORITHM = "RS256"  # cosign takes no other for a token on its command line
 
 
@@ -43,6 +47,25 @@ class Issuer:
         signed = b".".join(map(_part, (header, payload)))
         signature = self.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
         return (signed + b"." + _encode(signature)).decode()
+
+    def login(self, asked: Mapping[str, str], now: datetime) -> str:
+        """Where the browser goes next (RFC 6749 4.1.2): everyone is let in, as whom he says he is.
+
+        The code is the token already; only programs on loopback get one.
+        """
+        target = asked.get("redirect_uri", "")
+        if not is_local(target) or not asked.get("state"):
+            raise NotGiven(400, "a redirect_uri on loopback and a state are needed")
+        nonce = {"nonce": asked["nonce"]} if asked.get("nonce") else {}
+        code = self.mint(asked.get("login_hint") or SOMEBODY, nonce, now)
+        mark = "&" if "?" in target else "?"
+        return f"{target}{mark}{urlencode({'code': code, 'state': asked['state']})}"
+
+    def exchange(self, code: str, now: datetime) -> Mapping[str, Any]:
+        """A token response (OpenID Connect Core 3.1.3.3); Sigstore's clients take either token."""
+        self.read(code, now)
+        shared = {"token_type": "Bearer", "expires_in": SECONDS}
+        return {**shared, "access_token": code, "id_token": code}
 
     def read(self, token: str, now: datetime) -> Mapping[str, Any]:
         """The claims of a token that this issuer minted and that is not over. Raises NotGiven."""
@@ -73,7 +96,8 @@ class Issuer:
             "authorization_endpoint": f"{self.url}/auth",
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}/keys",
-            "response_types_supported": ["id_token"],
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [_ALGORITHM],
             "claims_supported": ["sub", "aud", "exp", "iat", "iss", "email", "email_verified"],
@@ -87,6 +111,16 @@ class Issuer:
 
 def _number(value: int) -> str:
     return _encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode()
+
+
+def is_local(url: str) -> bool:
+    """Whether a browser may be sent there: plain HTTP on loopback."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return parts.scheme == "http" and not parts.fragment and host in _LOOPBACK
 
 
 def is_address(subject: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from retinue import strictjson
 from retinue.errors import RetinueError
-from retinue.gates.judging import Answer
+from retinue.gates.judging import Answer, plain
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest, InvalidDigest
@@ -66,6 +66,6 @@ def _check(stdin: bytes, wanted: Digest) -> None:
 
 def verdict(answer: Answer) -> tuple[int, str]:
     """Exit code, and the reason for standard output: a line of at most 32 KiB."""
-    reason = " ".join(f"{answer.image}: {answer.why}".split())
+    reason = plain(f"{answer.image}: {answer.why}")
     encoded = reason.encode()[: MAX_REASON - 1].decode(errors="ignore")
     return (ALLOWED if answer.allowed else REFUSED), encoded

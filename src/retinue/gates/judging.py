@@ -1,6 +1,7 @@
 """What gates ask about images, and how answers are told: never a yes where none was given."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,6 +14,7 @@ Judge: TypeAlias = Callable[[str], Awaitable[Decision]]
 
 PARALLEL = 8
 MAX_TEXT = 4096
+_log = logging.getLogger("retinue.gates")
 _UNMET = frozenset({Outcome.FAILED, Outcome.UNDECIDED})
 
 
@@ -46,6 +48,13 @@ async def ask(judge: Judge, images: Sequence[str], seconds: float) -> Mapping[st
 
 
 async def _one(judge: Judge, image: str, turns: asyncio.Semaphore, end: float) -> Answer:
+    answer = await _answer(judge, image, turns, end)
+    if not answer.allowed:
+        _log.warning("%s", plain(f"{image}: {answer.why}")[:MAX_TEXT])
+    return answer
+
+
+async def _answer(judge: Judge, image: str, turns: asyncio.Semaphore, end: float) -> Answer:
     try:
         async with asyncio.timeout_at(end), turns:
             return told(image, await judge(image))
@@ -78,6 +87,11 @@ def refusal(decision: Decision) -> str:
     ]
     kind = "undecided, so refused" if decision.undecided else "refused"
     return f"{kind}: {'; '.join(unmet)} ({decision.digest})"
+
+
+def plain(text: str) -> str:
+    """A line without control characters: images and predicates are other people's texts."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def is_pinned(image: str) -> bool:

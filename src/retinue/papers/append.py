@@ -30,6 +30,7 @@ from retinue.papers.ways import cosign
 from retinue.papers.ways.cosign import Layer
 from retinue.papers.ways.layers import parts_of_layers
 from retinue.papers.ways.part import Form, Part
+from retinue.papers.witnessed import Seen, seen_in_layer, seen_of
 
 ATTEMPTS = 24
 """How often a tag is written before we give up against the others."""
@@ -95,13 +96,15 @@ async def append_envelope(
     *,
     pause: Pause,
     signer: Trust | None = None,
+    annotations: Mapping[str, str] | None = None,
     replace: bool = False,
 ) -> Attached:
-    """Append an attestation to the image's `.att` manifest. `replace`: instead of all others there
-    of the same predicate type, and before the rest. Raises as `append_signature`.
+    """Append an attestation to the image's `.att` manifest. `annotations` hold what witnesses said.
+    `replace`: instead of all others there of the same predicate type, and before the rest. Raises
+    as `append_signature`.
     """
     predicate_type = _predicate_type(subject, envelope)
-    layer = cosign.attestation_layer(envelope, predicate_type)
+    layer = cosign.attestation_layer(envelope, predicate_type, annotations or {})
     wish = _Wish(subject, Form.ENVELOPE, layer, envelope, signer, replace=replace)
     wish.check()
     return await _append(store, _tag(subject, "att"), wish, pause)
@@ -186,8 +189,20 @@ class _Wish:
         content = contents.get(part.blob.digest)
         if content is None:
             return False
-        ours = {p.signature for p in self._proofs(_part(self.form, self.layer), self.data)}
-        return bool(ours & {p.signature for p in self._proofs(part, content)})
+        ours = self._seen(_part(self.form, self.layer), self.data)
+        theirs = self._seen(part, content)
+        return any(
+            signature in theirs and ours[signature] <= theirs[signature] for signature in ours
+        )
+
+    def _seen(self, part: Part, content: Content) -> Mapping[str, Seen]:
+        """What witnesses said of each of the signer's signatures: verified where a root says whom to
+        believe, else whatever is there.
+        """
+        there = seen_in_layer(part.blob.annotations if part.blob is not None else {})
+        rooted = self.signer is not None and self.signer.roots
+        proofs = self._proofs(part, content)
+        return {proof.signature: seen_of(proof) if rooted else there for proof in proofs}
 
     def _proofs(self, part: Part, content: Content) -> Sequence[Proof]:
         return [each for each in self._prove(part, content) if isinstance(each, Proof)]

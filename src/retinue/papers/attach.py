@@ -19,12 +19,18 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.stores import Sink, Source
 from retinue.papers.collect import collect
 from retinue.papers.collected import Collected
+from retinue.papers.content import Content
+from retinue.papers.limits import Limits
 from retinue.papers.proving import prove, statement_in
 from retinue.papers.ways.artifact import receipt_paper, sbom_paper, statement_paper
 from retinue.papers.ways.bundle import bundle_paper
 from retinue.papers.ways.making import Made
 from retinue.papers.ways.notation import notation_paper
 from retinue.papers.ways.part import Form
+from retinue.papers.witnessed import Seen, seen_in_bundle, seen_of
+
+DIFFERENCE = 256 * 1024
+"""Bytes by which two bundles around one statement may differ."""
 
 
 class Store(Source, Sink, Protocol):
@@ -83,7 +89,8 @@ async def attach_bundles(
     """
     target = Target(subject.digest, subject.media_type, subject.raw)
     types = [_check(bundle, target, signer) for bundle in bundles]
-    present = await collect(store, subject, depth=1) if signer is not None else None
+    largest = max(map(len, bundles), default=0)
+    present = await _present(store, subject, largest) if signer is not None else None
     done: list[Attached] = []
     for bundle, predicate_type in zip(bundles, types, strict=True):
         said = _said(bundle, predicate_type, present, target, signer)
@@ -119,8 +126,8 @@ async def attach_notation(
         new = prove(Form.NOTATION, layer, envelope, target, signer)[0]
         if not isinstance(new, Proof):
             raise new
-        present = await collect(store, subject, depth=1)
-        for paper, proof in _proofs(present, target, signer, Form.NOTATION):
+        present = await _present(store, subject, len(envelope), Form.NOTATION)
+        for paper, proof, _ in _proofs(present, target, signer, Form.NOTATION):
             if _lasting(new) == _lasting(proof) and new.expires is None is proof.expires:
                 return Attached(paper, new=False)
     await put(store, made)
@@ -172,20 +179,32 @@ async def put(store: Store, made: Made) -> None:
     await store.put_manifest(made.manifest)
 
 
+async def _present(
+    store: Store, subject: Manifest, size: int, form: Form = Form.BUNDLE
+) -> Collected:
+    """What may say the same as a paper of this size: it differs by a signature, a log entry."""
+    limits = Limits(statement=size + DIFFERENCE)
+    return await collect(store, subject, depth=1, limits=limits, forms=(form,))
+
+
 async def _one(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
 async def _attach_plain(store: Store, subject: Manifest, made: Made) -> Attached:
-    present = await collect(store, subject, depth=1)
-    wanted = {(blob.media_type, blob.digest) for blob in made.manifest.blobs[1:]}
+    present = await collect(store, subject, depth=1, forms=())
+    wanted = _holds(made.manifest)
     for paper in present.papers:
-        if isinstance(paper.manifest, Manifest) and paper.manifest.subject is not None:
-            held = {(blob.media_type, blob.digest) for blob in paper.manifest.blobs[1:]}
-            if held == wanted:
-                return Attached(paper.digest, new=False)
+        if isinstance(paper.manifest, Manifest) and _holds(paper.manifest) == wanted:
+            return Attached(paper.digest, new=False)
     await put(store, made)
     return Attached(made.manifest.digest, new=True)
+
+
+def _holds(paper: Manifest) -> tuple[object, ...]:
+    """What tells papers apart that nobody signed; when one was made does not."""
+    layers = tuple((blob.media_type, blob.digest) for blob in paper.blobs[1:])
+    return paper.subject is not None, paper.artifact_type, layers
 
 
 def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:
@@ -224,25 +243,33 @@ def _said(
 
     new = verify_bundle(bundle, target, signer)
     others: list[Digest] = []
-    for paper, proof in _proofs(present, target, signer):
+    wanted = _seen(bundle, new, signer)
+    for paper, proof, content in _proofs(present, target, signer):
         if _same(new, proof):
-            return _Said(paper)
-        if proof.statement is not None and proof.statement.predicate_type == predicate_type:
+            if wanted <= _seen(content, proof, signer):
+                return _Said(paper)
+        elif proof.statement is not None and proof.statement.predicate_type == predicate_type:
             others.append(paper)
     return _Said(None, tuple(dict.fromkeys(others)))
 
 
+def _seen(bundle: Content, proof: Proof, signer: Trust) -> Seen:
+    """What witnesses said: verified where a root says whom to believe, else whatever is there."""
+    return seen_of(proof) if signer.roots else seen_in_bundle(bundle)
+
+
 def _proofs(
     present: Collected, target: Target, signer: Trust, form: Form = Form.BUNDLE
-) -> Sequence[tuple[Digest, Proof]]:
+) -> Sequence[tuple[Digest, Proof, Content]]:
     """What this signer's papers of a form that are there prove."""
-    found: list[tuple[Digest, Proof]] = []
+    found: list[tuple[Digest, Proof, Content]] = []
     for paper in present.papers:
         for part in paper.parts:
             content = present.contents.get(part.blob.digest) if part.blob is not None else None
             if part.form is form and content is not None:
                 outcomes = prove(part.form, part.blob, content, target, signer)
-                found += [(paper.digest, each) for each in outcomes if isinstance(each, Proof)]
+                proofs = (each for each in outcomes if isinstance(each, Proof))
+                found += [(paper.digest, each, content) for each in proofs]
     return found
 
 

@@ -15,6 +15,7 @@ from retinue.papers.finding import HOME, Finding, Found, Place
 from retinue.papers.limits import Limits
 from retinue.papers.reading import Job, Reading
 from retinue.papers.waiting import NotLooked, ask_all, in_seconds
+from retinue.papers.ways.part import READ, Form
 
 AT_ONCE = 16
 """Payloads under way at once; a store has bounds of its own for its connections."""
@@ -32,13 +33,14 @@ async def collect(
     limits: Limits | None = None,
     depth: int = 2,
     receipts: bool = False,
+    forms: Collection[Form] = READ,
 ) -> Collected:
     """All papers of a manifest, of `parents` (indexes that list it), and with `children` of what it
     lists itself.
 
     `elsewhere` are other repositories that may hold papers, by name. Papers that are not signed are
     asked for papers of their own, `depth` levels in all (a signed SBOM); signed ones only with
-    `receipts`. Nothing is raised for what could not be looked at: it is named in `blind`.
+    `receipts`. Only payloads of `forms` are read. Nothing is raised for what could not be looked at: it is named in `blind`.
     """
     limits = limits or Limits()
     until = in_seconds(limits.seconds)
@@ -49,11 +51,11 @@ async def collect(
     while subjects := finding.frontier():
         finding.learn(subjects, await _search(stores, subjects, until))
         await _manifests(stores, finding, until)
-    reading = Reading(finding.papers(), limits)
+    papers = finding.papers()
+    reading = Reading(papers, limits, forms)
     await _contents(stores, reading, until)
-    return Collected(
-        finding.subjects, finding.papers(), reading.contents, {**finding.blind, **reading.blind()}
-    )
+    blind = {**finding.blind, **reading.blind()}
+    return Collected(finding.subjects, papers, reading.contents, blind)
 
 
 async def _add_children(source: Source, finding: Finding, until: float) -> None:

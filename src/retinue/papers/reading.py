@@ -1,6 +1,6 @@
 """Which payloads are read, in which order, and where it ends: the cheap ones first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from retinue.oci.digest import Digest
@@ -9,7 +9,7 @@ from retinue.papers.content import Content
 from retinue.papers.finding import HOME, Place
 from retinue.papers.limits import Limits
 from retinue.papers.waiting import NotLooked
-from retinue.papers.ways.part import READ, Part
+from retinue.papers.ways.part import READ, Form, Part
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,10 +23,14 @@ class Job:
 
 @dataclass(slots=True)
 class Reading:
-    """What was read so far. A limit cuts off the largest payloads, and never says "absent"."""
+    """What was read so far. A limit cuts off the largest payloads, and never says "absent".
+
+    Payloads of other `forms` are of no interest to whoever asks: they are not read, and not missed.
+    """
 
     papers: Sequence[Paper]
     limits: Limits
+    forms: Collection[Form] = READ
     contents: dict[Digest, Content] = field(default_factory=dict)
     _ahead: list[Job] = field(default_factory=list)
     _failed: dict[Digest, str] = field(default_factory=dict)
@@ -35,7 +39,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         jobs: set[Job] = set()
-        for paper, part in _parts(self.papers):
+        for paper, part in _parts(self.papers, self.forms):
             assert part.blob is not None
             if part.blob.data is not None:  # hashed when the manifest was read
                 self.contents[part.blob.digest] = part.blob.data
@@ -75,7 +79,7 @@ class Reading:
         """Papers with a payload that could not be read, and why."""
         return {
             f"paper {paper.digest}": self._failed[part.blob.digest]
-            for paper, part in _parts(self.papers)
+            for paper, part in _parts(self.papers, self.forms)
             if part.blob is not None and part.blob.digest not in self.contents
         }
 
@@ -91,9 +95,9 @@ class Reading:
         return None
 
 
-def _parts(papers: Sequence[Paper]) -> Iterator[tuple[Paper, Part]]:
+def _parts(papers: Sequence[Paper], forms: Collection[Form]) -> Iterator[tuple[Paper, Part]]:
     """What has to be read."""
     for paper in papers:
         for part in paper.parts:
-            if part.form in READ and part.blob is not None:
+            if part.form in READ and part.form in forms and part.blob is not None:
                 yield paper, part

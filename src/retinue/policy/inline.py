@@ -1,5 +1,6 @@
 """A policy in a few words, for `verify` without a file: these keys, that identity."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -86,7 +87,7 @@ def policy(words: Words) -> Policy:
         attestations=_attestations(words, of),
     )
     return Policy(
-        digest=_digest(rule, trust),
+        digest=_digest(words, trust),
         unmatched=Unmatched.REFUSE,
         rules=(rule,),
         trust=trust,
@@ -145,18 +146,20 @@ def _x509(words: Words) -> Sequence[X509Anchor]:
     return (X509Anchor("certificate", tuple(words.ca_roots), words.subject),)
 
 
-def _digest(rule: Rule, trust: Trust) -> str:
-    parts = [repr(rule)]
+def _digest(words: Words, trust: Trust) -> str:
+    """Of what was said, the same in every process: no sets, whose order is anybody's guess."""
+    asked = [words.predicate_type, words.signers, words.log_required, words.index, words.select]
+    said = [asked, sorted(words.annotations.items()), list(words.papers_in)]
     for anchor in trust.anchors:
         if isinstance(anchor, KeyAnchor):
-            parts += [key.key.fingerprint for key in anchor.keys]
+            said.append([key.key.fingerprint for key in anchor.keys])
         elif isinstance(anchor, KeylessAnchor):
-            parts += [anchor.issuer, repr(anchor.identity), repr(anchor.identity_re2)]
+            said.append([anchor.issuer, anchor.identity, anchor.identity_re2])
         else:
-            parts += [_fingerprint(root) for root in anchor.roots] + [repr(anchor.subject)]
-    parts += [_fingerprint(certificate) for time in trust.times for certificate in time.chain]
-    parts += [root.digest for root in trust.roots]
-    return sha256("\0".join(parts).encode()).hexdigest()
+            said.append([*map(_fingerprint, anchor.roots), *sorted(anchor.subject.items())])
+    said += [[time.name, *map(_fingerprint, time.chain)] for time in trust.times]
+    said += [[root.digest] for root in trust.roots]
+    return sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _fingerprint(certificate: "Certificate") -> str:

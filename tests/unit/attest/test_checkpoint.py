@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from keylesskit import Local, dev, stack_folder
+from keylesskit import Local, dev, stack_folder, stack_state
 from retinue.attest.checkpoint import check_signed, read_checkpoint
 from retinue.attest.errors import Malformed, Refused
 from retinue.devstack.logs import note, signed
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 ROOT = b64encode(bytes(32)).decode()
 TAIL = "\u2014 log.test AAAAAAAA\n"

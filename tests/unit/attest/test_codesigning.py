@@ -56,7 +56,7 @@ def make(
 
 
 def chain(*certificates: x509.Certificate) -> Chain:
-    return read_chain(each.public_bytes(Encoding.DER) for each in certificates)
+    return read_chain(tuple(each.public_bytes(Encoding.DER) for each in certificates))
 
 
 ROOT = make("CN=root", CA, ISSUES, days=(-5, 5))
@@ -151,6 +151,6 @@ def test_weak_keys_issue_and_sign_nothing() -> None:
 
 def test_what_is_no_certificate_is_malformed() -> None:
     with pytest.raises(Malformed):
-        read_chain([b"0"])
+        read_chain((b"0",))
     with pytest.raises(EvidenceError):
-        read_chain([bytes(100_000)])
+        read_chain((bytes(100_000),))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder
+from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import KeylessAnchor, Trust
 from retinue.attest.errors import Malformed, SignerFailed
 from retinue.attest.formats.bundle import read_bundle
@@ -22,7 +22,7 @@ from retinue.attest.target import Target
 from retinue.attest.verify import verify_bundle
 from retinue.oci import digest
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 RAW = b'{"schemaVersion":2}'
 TARGET = Target(digest.of(RAW), "application/vnd.oci.image.manifest.v1+json", RAW)

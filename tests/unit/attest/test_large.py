@@ -177,6 +177,13 @@ def test_predicates_of_all_kinds_are_found(
     assert small.predicate == predicate
 
 
+@pytest.mark.parametrize("raw", [b"{}", b'{"_type":1}', b'{"a\n":1}', b'{"a":1,}', b"[]", b""])
+def test_a_large_statement_needs_a_predicate(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "SMALL", -1)
+    with pytest.raises(Malformed, match=r"statement: (is larger than|invalid JSON)"):
+        read_statement(raw)
+
+
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "SMALL", 2000)
     with pytest.raises(Malformed, match="more than 2000 bytes besides its payload"):

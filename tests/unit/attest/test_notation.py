@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keylesskit import Local, dev, stack_folder
+from keylesskit import Local, dev, stack_folder, stack_state
 from retinue.attest.anchors import Trust, X509Anchor
 from retinue.attest.errors import EvidenceError, KeyUnusable, Malformed, NoAnchor, Refused
 from retinue.attest.formats import jws
@@ -29,7 +29,7 @@ from retinue.devstack import stamps
 from retinue.oci import names
 from unit.attest.notary_vectors import KINDS, TYPES, certificate, read, target, trusting
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -9,11 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from keylesskit import START, URL, Local, dev, stack_folder
+from keylesskit import START, URL, Local, dev, stack_folder, stack_state
 from retinue.attest.logkey import load_log_key
 from retinue.attest.root import Period, RootInvalid, read_root
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 SECOND = timedelta(seconds=1)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keylesskit import NOW, START, URL, Local, dev, stack_folder
+from keylesskit import NOW, START, URL, Local, dev, stack_folder, stack_state
 from retinue.attest.root import RootInvalid
 from retinue.attest.services import (
     LogService,
@@ -15,7 +15,7 @@ from retinue.attest.services import (
     read_signing_config,
 )
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 A, B = "https://a.test", "https://b.test"
 

@@ -1,7 +1,6 @@
 """Timestamps: by whom, of what, when; and what openssl and another library say of the same."""
 
 import hashlib
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +9,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
-from keylesskit import NOW, START, URL, Local, dev, local, stack_folder
+from keylesskit import NOW, START, URL, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import TimeAnchor
 from retinue.attest.der import Reader
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
@@ -25,7 +23,7 @@ from retinue.attest.root import Period, TrustedRoot
 from retinue.attest.timestamp import request, verify_timestamp
 from retinue.devstack import encode, stamps
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 SIGNATURE = b"the signature"
 SECOND = timedelta(seconds=1)
@@ -196,9 +194,8 @@ def test_every_changed_byte_is_refused_or_changes_nothing(dev: Local, start: int
         return verify_timestamp(changed, SIGNATURE, (trusted,), ())
 
     found = {
-        outcome(raw[:at] + bytes((raw[at] ^ mask,)) + raw[at + 1 :], check)
+        outcome(raw[:at] + bytes((raw[at] ^ 1 << at % 8,)) + raw[at + 1 :], check)
         for at in range(len(raw))
-        for mask in (0x01, 0x80)
     }
 
     assert found == {None, expected}
@@ -229,74 +226,6 @@ def test_another_library_agrees(dev: Local) -> None:
     verifier = VerifierBuilder(tsa_certificate=leaf, roots=[root]).build()
 
     assert verifier.verify_message(decode_timestamp_response(token(dev)), SIGNATURE)
-
-
-KINDS = ["ec", "rsa"]
-
-
-@pytest.fixture(params=KINDS)
-def openssl(tmp_path: Path, dev: Local, request: pytest.FixtureRequest) -> Callable[[str], bytes]:
-    """A time stamped by OpenSSL with a key of one kind and the given hash."""
-    key: Any = (
-        ec.generate_private_key(ec.SECP384R1())
-        if request.param == "ec"
-        else rsa.generate_private_key(65537, 2048)
-    )
-    signer(dev, [ExtendedKeyUsageOID.TIME_STAMPING], critical=True, key=key)
-    state = dev.stack._state
-    plain = serialization.NoEncryption()
-    pkcs8 = serialization.PrivateFormat.PKCS8
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, pkcs8, plain))
-    (tmp_path / "crt.pem").write_bytes(state.time.certificate.public_bytes(Encoding.PEM))
-    (tmp_path / "serial").write_text("01")
-    (tmp_path / "conf").write_text(f"""
-[tsa]
-default_tsa = one
-[one]
-serial = {tmp_path}/serial
-signer_cert = {tmp_path}/crt.pem
-signer_key = {tmp_path}/key.pem
-signer_digest = sha512
-default_policy = 1.2.3
-digests = sha1, sha256, sha384, sha512
-accuracy = secs:1, millisecs:500
-ordering = yes
-tsa_name = yes
-ess_cert_id_chain = no
-ess_cert_id_alg = sha256
-clock_precision_digits = 3
-""")
-    (tmp_path / "data").write_bytes(SIGNATURE)
-
-    def stamp(name: str) -> bytes:
-        run = ["openssl", "ts"]
-        query, reply = tmp_path / "query", tmp_path / "reply"
-        asked: list[str | Path] = ["-query", "-data", tmp_path / "data", f"-{name}", "-cert", "-out", query]
-        subprocess.run([*run, *asked], check=True, capture_output=True)
-        given: list[str | Path] = ["-reply", "-config", tmp_path / "conf", "-section", "one", "-queryfile", query]
-        subprocess.run([*run, *given, "-out", reply], check=True, capture_output=True)
-        return reply.read_bytes()
-
-    return stamp
-
-
-@pytest.fixture
-def forever(dev: Local) -> TimeAnchor:
-    return anchor(dev.root, 1)
-
-
-@pytest.mark.parametrize("name", ["sha256", "sha384", "sha512"])
-def test_openssl_tells_the_time_to_the_millisecond(
-    openssl: Callable[[str], bytes], dev: Local, name: str
-) -> None:
-    """Its clock is real: the certificate of the signer is not valid then, and all else is right."""
-    with pytest.raises(Refused, match="was valid from"):
-        verify_timestamp(openssl(name), SIGNATURE, (anchor(dev.root, 1),), ())
-
-
-def test_a_stamp_over_a_weak_hash_is_refused(openssl: Callable[[str], bytes], dev: Local) -> None:
-    with pytest.raises(Refused, match="too weak"):
-        verify_timestamp(openssl("sha1"), SIGNATURE, (anchor(dev.root, 1),), ())
 
 
 def test_a_request_is_for_a_hash_with_certificates() -> None:

@@ -27,13 +27,13 @@ from retinue.attest.anchors import (
 )
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
-from retinue.attest.keyless import from_version_1
 from retinue.attest.keys.public import wrap
 from retinue.attest.proof import Clock, Format, Proof, TrustedTime
 from retinue.attest.root import TrustedRoot
 from retinue.attest.sign import sign_envelope, sign_simple, signature_statement
 from retinue.attest.timestamp import request
 from retinue.attest.verify import verify_bundle, verify_envelope, verify_simple
+from retinue.attest.witnessing import from_version_1
 from retinue.oci import names
 from signing import MANIFEST, anchored, bundle, edited, message_bundle, target
 from trust_vectors import private, public
@@ -44,6 +44,7 @@ STATEMENT = signature_statement(target().digest, {"env": "prod"})
 V1, V2 = "signing_config.rekor-v1.json", "signing_config.v0.2.json"
 ISSUER = URL
 MATERIAL = "verificationMaterial"
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 @pytest.fixture(scope="module")
@@ -370,6 +371,8 @@ def test_a_keyless_envelope_with_annotations_is_proven(
     [
         (names.ANNOTATION_CERTIFICATE, "no certificate"),
         (names.ANNOTATION_CERTIFICATE, "x" * 300_000),
+        (names.ANNOTATION_CERTIFICATE, f"{BEGIN}AAA{END}"),
+        (names.ANNOTATION_CHAIN, f"{BEGIN}AAAA{END}" * 10),
         (names.ANNOTATION_LOG_BUNDLE, "{}"),
         (names.ANNOTATION_TIMESTAMP, "{}"),
     ],

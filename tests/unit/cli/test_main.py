@@ -16,7 +16,7 @@ SHARED = ("--json", "--dry-run", "--without-papers", "--platform", "--plain-http
 
 def test_help_shows_every_verb_once_under_its_group() -> None:
     shown = [line.split()[0] for line in overview().splitlines() if line.startswith("  ")]
-    assert sorted(VERBS) == sorted(shown)
+    assert sorted(verb for verb in VERBS if " " not in verb) == sorted(shown)
     assert {verb.group for verb in VERBS.values()} == set(GROUPS)
 
 
@@ -99,7 +99,7 @@ def test_an_option_means_the_same_everywhere(option: str) -> None:
     assert len(means) == 1
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"serve", "completion"}))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"serve", "dev-stack", "completion"}))
 def test_every_command_that_prints_can_print_json(verb: str) -> None:
     assert "--json" in actions(verb)
 

@@ -236,6 +236,66 @@ async def test_cosigns_tags_are_asked_for_one_by_one_where_tags_are_not_listed(
     assert not search.blind
 
 
+# ---- what a search costs
+
+
+async def asked(registry: Registry, remote: Remote, subjects: int, *signed: int) -> list[str]:
+    """The kinds of requests of one search; some of the subjects have a signature at a tag."""
+    images = [builders.image(b"layer", annotations={"n": str(n)}) for n in range(subjects)]
+    signature = builders.image(b"signature")
+    await fill(remote, [*images, signature], [*BLOBS, b"signature"])
+    for number in signed:
+        await remote.put_tag(cosign_tag(images[number].digest, "sig") or "", signature.digest)
+    registry.calls.clear()
+    found = await remote.papers([image.digest for image in images])
+    assert [bool(found[image.digest].links) for image in images] == [
+        number in signed for number in range(subjects)
+    ]
+    assert not any(search.blind for search in found.values())
+    return [call.path.split("/")[4] for call in registry.calls]
+
+
+@pytest.mark.parametrize("subjects", [1, 20])
+async def test_where_papers_by_tag_are_listed_too_no_tags_are(
+    registry: Registry, remote: Remote, subjects: int
+) -> None:
+    registry.switches.attached = True
+    calls = await asked(registry, remote, subjects, 0)
+    assert calls.count("referrers") == 2 * subjects
+    assert calls.count("manifests") == 3
+    assert "tags" not in calls
+
+
+async def test_few_subjects_are_asked_for_by_tag(registry: Registry, remote: Remote) -> None:
+    calls = await asked(registry, remote, 1, 0)
+    assert sorted(calls) == ["manifests", "manifests", "manifests", "referrers"]
+
+
+async def test_for_many_subjects_tags_are_listed(registry: Registry, remote: Remote) -> None:
+    calls = await asked(registry, remote, 20, 0, 3)
+    assert calls.count("referrers") == 20
+    assert calls.count("tags") == 1
+    assert calls.count("manifests") == 2
+
+
+async def test_a_list_of_papers_by_tag_that_fails_is_named_and_the_tags_are_asked_for(
+    registry: Registry, remote: Remote
+) -> None:
+    registry.switches.attached = True
+    signature = builders.image(b"signature")
+    await fill(remote, [IMAGE, signature], [*BLOBS, b"signature"])
+    await remote.put_tag(cosign_tag(IMAGE.digest, "sig") or "", signature.digest)
+    listed = Registry._referrers
+
+    def broken(self: Registry, call: Call, repo: Repo, subject: str) -> Reply:
+        return error(403, Code.DENIED) if call.query else listed(self, call, repo, subject)
+
+    with mock.patch.object(Registry, "_referrers", broken):
+        search = (await remote.papers([IMAGE.digest]))[IMAGE.digest]
+    assert set(search.blind) == {Way.COSIGN}
+    assert [link.source for link in search.links] == [signature.digest]
+
+
 # ---- blobs
 
 

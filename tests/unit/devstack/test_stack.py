@@ -1,25 +1,28 @@
 """The stack's services by their HTTP interfaces, without sockets."""
 
+import hashlib
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder
+from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder, stack_state
 from retinue.attest.certificates import identity, verify_chain
 from retinue.attest.checkpoint import check_signed, read_checkpoint
 from retinue.attest.formats import dsse
+from retinue.attest.logentry import read_body
+from retinue.attest.tlog import read_entry
 from retinue.devstack.errors import StateUnusable
 from retinue.devstack.stack import Answer, Asked
 from retinue.oci import names
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SPKI = PublicFormat.SubjectPublicKeyInfo
@@ -53,8 +56,6 @@ def prove(key: Any) -> bytes:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(WHO.encode())
     if isinstance(key, rsa.RSAPrivateKey):
-        from cryptography.hazmat.primitives.asymmetric import padding
-
         return key.sign(WHO.encode(), padding.PKCS1v15(), hashes.SHA256())
     kind = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}[key.curve.key_size]
     signed: bytes = key.sign(WHO.encode(), ec.ECDSA(kind))
@@ -146,8 +147,6 @@ def test_a_token_is_minted_for_a_form_or_json(dev: Local, form: str) -> None:
 
 
 def proposed(message: bytes = b"message") -> dict[str, Any]:
-    import hashlib
-
     signature = KEY.sign(message, ec.ECDSA(hashes.SHA256()))
     pem = KEY.public_key().public_bytes(Encoding.PEM, SPKI)
     value = hashlib.sha256(message).hexdigest()
@@ -200,6 +199,98 @@ def test_the_head_is_signed(dev: Local) -> None:
 )  # fmt: skip
 def test_an_entry_that_proves_nothing_is_refused(dev: Local, change: dict[str, Any]) -> None:
     assert post(dev, "/api/v1/log/entries", {**proposed(), **change}).status == 400
+
+
+def envelope(key: Any) -> str:
+    message = b"".join(dsse.pae(names.IN_TOTO, STATEMENT))
+    signature = key.sign(message, *algorithm(key))
+    return json.dumps(dsse.to_json(names.IN_TOTO, STATEMENT, signature))
+
+
+def algorithm(key: Any) -> tuple[Any, ...]:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return padding.PKCS1v15(), hashes.SHA256()
+    return () if isinstance(key, ed25519.Ed25519PrivateKey) else (ec.ECDSA(hashes.SHA256()),)
+
+
+def entry_of(kind: str, key: Any, pem: bytes) -> dict[str, Any]:
+    if kind == "dsse":
+        content = {"envelope": envelope(key), "verifiers": [text(pem)]}
+        return {"apiVersion": "0.0.1", "kind": kind, "spec": {"proposedContent": content}}
+    spec = {"content": {"envelope": envelope(key)}, "publicKey": text(pem)}
+    return {"apiVersion": "0.0.1", "kind": kind, "spec": spec}
+
+
+OTHERS: dict[str, Any] = {
+    "ec": KEY,
+    "ed25519": ed25519.Ed25519PrivateKey.generate(),
+    "rsa": rsa.generate_private_key(65537, 2048),
+}
+
+
+@pytest.mark.parametrize("kind", ["dsse", "intoto"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_envelope_is_logged_with_its_key(dev: Local, kind: str, name: str) -> None:
+    key = OTHERS[name]
+    pem = key.public_key().public_bytes(Encoding.PEM, SPKI)
+
+    answer = post(dev, "/api/v1/log/entries", entry_of(kind, key, pem))
+
+    (found,) = json.loads(answer.body).values()
+    body = b64decode(found["body"])
+    said = read_body(body, kind, "0.0.1")
+    assert said.verifier == key.public_key().public_bytes(Encoding.DER, SPKI)
+
+
+def second(key: Any, digest: bytes, details: str = "PKIX_ECDSA_P256_SHA_256") -> dict[str, Any]:
+    raw = text(key.public_key().public_bytes(Encoding.DER, SPKI))
+    signed = key.sign(b"message", *algorithm(key))
+    verifier = {"keyDetails": details, "publicKey": {"rawBytes": raw}}
+    wanted = {"signature": {"content": text(signed), "verifier": verifier}, "digest": text(digest)}
+    return {"hashedRekordRequestV002": wanted}
+
+
+@pytest.mark.parametrize(
+    ("name", "details", "status"),
+    [
+        ("ec", "PKIX_ECDSA_P256_SHA_256", 201),
+        ("rsa", "PKIX_RSA_PKCS1V15_2048_SHA256", 201),
+        ("ed25519", "PKIX_ECDSA_P256_SHA_256", 400),
+        ("ec", "PKIX_ED25519", 400),
+        ("ec", "PKIX_ECDSA_P384_SHA_384", 400),
+    ],
+)
+def test_the_second_log_keeps_hashes(dev: Local, name: str, details: str, status: int) -> None:
+    digest = hashlib.sha256(b"message").digest()
+
+    answer = post(dev, "/api/v2/log/entries", second(OTHERS[name], digest, details))
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(("payload", "status"), [(STATEMENT, 201), (b"other", 400)])
+def test_the_second_log_keeps_envelopes_as_cosign_2_writes_them(
+    dev: Local, payload: bytes, status: int
+) -> None:
+    found = {**json.loads(envelope(KEY)), "payload": text(payload)}
+    raw = text(KEY.public_key().public_bytes(Encoding.DER, SPKI))
+    verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", "publicKey": {"rawBytes": raw}}
+
+    answer = post(
+        dev,
+        "/api/v2/log/entries",
+        {"dsseRequestV002": {"envelope": found, "verifiers": [verifier]}},
+    )
+
+    assert answer.status == status
+    if status == 201:
+        entry = read_entry(json.loads(answer.body))
+        said = read_body(entry.body, "dsse", "0.0.2")
+        assert (entry.kind, said.digest) == ("dsse", hashlib.sha256(payload).digest())
+
+
+def test_the_second_log_takes_no_hash_of_something_else(dev: Local) -> None:
+    assert post(dev, "/api/v2/log/entries", second(KEY, bytes(32))).status == 400
 
 
 def test_an_envelope_with_a_foreign_signature_is_refused(dev: Local) -> None:

@@ -2,16 +2,17 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keylesskit import NOW, URL, WHO, Local, dev, stack_folder
+from keylesskit import NOW, URL, WHO, Local, dev, stack_folder, stack_state
 from retinue.devstack.errors import NotGiven
 from retinue.devstack.tokens import Issuer
 
-__all__ = ["dev", "stack_folder"]
+__all__ = ["dev", "stack_folder", "stack_state"]
 
 SECOND = timedelta(seconds=1)
 
@@ -92,6 +93,38 @@ def test_an_unsigned_token_is_refused(dev: Local) -> None:
     for token in (f"{head}.{payload}.", f"{head}.{payload}", "", "a", "..", "é.é.é", "x" * 20000):
         with pytest.raises(NotGiven):
             dev.stack.issuer.read(token, NOW)
+
+
+def asked(**changed: str) -> dict[str, str]:
+    return {"redirect_uri": "http://localhost:8000/back?x=1", "state": "s", "nonce": "n", **changed}
+
+
+def test_a_login_leads_back_with_a_code_for_a_token(dev: Local) -> None:
+    place = urlsplit(dev.stack.issuer.login(asked(login_hint="me@example.test"), NOW))
+    given = parse_qs(place.query)
+
+    token = dev.stack.issuer.exchange(given["code"][0], NOW)["id_token"]
+
+    assert (place.netloc, given["x"], given["state"]) == ("localhost:8000", ["1"], ["s"])
+    claims = dev.stack.issuer.read(token, NOW)
+    assert (claims["sub"], claims["nonce"]) == ("me@example.test", "n")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"redirect_uri": url} for url in ("", "http://example.test/", "https://localhost/",
+     "http://localhost.example.test/", "http://localhost@example.test/", "http://[", "/back",
+     "http://localhost/#x")] + [{"state": ""}],
+    ids=range(9),
+)  # fmt: skip
+def test_a_login_leads_nowhere_else(dev: Local, changed: dict[str, str]) -> None:
+    with pytest.raises(NotGiven):
+        dev.stack.issuer.login(asked(**changed), NOW)
+
+
+def test_a_code_that_was_not_given_is_refused(dev: Local) -> None:
+    with pytest.raises(NotGiven):
+        dev.stack.issuer.exchange("code", NOW)
 
 
 def test_nobody_gets_no_token(dev: Local) -> None:

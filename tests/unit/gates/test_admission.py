@@ -251,6 +251,13 @@ class TestPinning:
         assert [change["path"] for change in changes] == ["/spec/containers/1/image"]
 
 
+async def test_refusals_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    await validated(review(pod(GOOD, BAD)))
+
+    (line,) = caplog.messages
+    assert line.startswith(f"{BAD}: refused: prod, signatures")
+
+
 async def test_keys_that_differ_in_case_are_usual() -> None:
     new = pod(GOOD)
     new["metadata"]["managedFields"] = [

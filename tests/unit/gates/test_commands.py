@@ -3,6 +3,9 @@
 import asyncio
 import io
 import json
+import os
+import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -15,13 +18,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from builders import CONFIG, LAYER, image
+from gate_callers import Caller, certify, post
+from gating import pod, review
 from loopback import Registry, client, fill, serving
 from retinue.attest.keys.pem import load_private
 from retinue.attest.sign import sign_statement, signature_statement
 from retinue.cli import gate
+from retinue.cli.gates import kubernetes
+from retinue.cli.gates import serving as serving_gate
 from retinue.cli.gates.judging import Judging
 from retinue.cli.options import Parser
 from retinue.cli.policy import take
+from retinue.cli.problems import BadUsage
 from retinue.errors import RetinueError
 from retinue.gates.containerd import DESCRIPTOR
 from retinue.oci.manifest import Manifest
@@ -179,6 +187,61 @@ async def test_a_gate_follows_its_policy_and_keeps_the_last_good_one(
         with pytest.raises(PolicyInvalid):
             await judging.refresh()
         assert (await judging.about(parse(f"{registry.host}/app:1"))).allowed
+
+
+async def test_a_served_gate_reads_its_policy_again_and_stops_when_told(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = certify(tmp_path, "gate")
+    said: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(serving_gate, "note", said.put_nowait)
+    parser = Parser("retinue", "test", "")
+    kubernetes.arguments(parser)
+    tls = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    path = write(tmp_path, registry, 'mode = "audit"')
+    args = parser.parse_args(["--policy", str(path), "--listen", "127.0.0.1:0", *tls])
+    refreshed: asyncio.Queue[None] = asyncio.Queue()
+    refresh = Judging.refresh
+
+    async def noticed(judging: Judging) -> None:
+        await refresh(judging)
+        refreshed.put_nowait(None)
+
+    monkeypatch.setattr(Judging, "refresh", noticed)
+    running = asyncio.create_task(
+        serving_gate._serve(args, lambda judge: kubernetes._handlers(judge, tags=True))
+    )
+    port = int((await said.get()).rpartition(":")[2])
+    call = Caller(port, ssl.create_default_context(cafile=certificate))
+    asked = post("/validate", review(pod(f"{registry.host}/app:2")))
+
+    await refreshed.get()
+    (before,) = await call(asked)
+    write(tmp_path, registry, "")
+    os.kill(os.getpid(), signal.SIGHUP)
+    await refreshed.get()
+    (after,) = await call(asked)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+
+    assert b'"allowed": true' in before
+    assert b'"allowed": false' in after
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--listen", "nowhere"], ["--listen", "127.0.0.1:x"], ["--deadline", "0"]]
+)
+async def test_a_gate_that_cannot_be_served_is_said(
+    registry: Registry, tmp_path: Path, wrong: list[str]
+) -> None:
+    certificate, key = certify(tmp_path, "gate")
+    parser = Parser("retinue", "test", "")
+    kubernetes.arguments(parser)
+    tls = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    args = parser.parse_args(["--policy", str(tmp_path / "policy.toml"), *tls, *wrong])
+
+    with pytest.raises(BadUsage):
+        await serving_gate._serve(args, lambda _: {})
 
 
 async def test_names_of_files_are_no_images(registry: Registry, tmp_path: Path) -> None:

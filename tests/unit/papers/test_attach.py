@@ -1,9 +1,12 @@
 """Attaching: what is written is what is found, once, and as cosign writes it."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from builders import artifact, describe
 from paperkit import (
     CREATED,
     CYCLONEDX,
@@ -20,9 +23,12 @@ from paperkit import (
 from retinue.attest.errors import EvidenceError
 from retinue.oci import digest as digests
 from retinue.oci import names
-from retinue.papers.attach import attach_bundle, attach_bundles, attach_sbom, attach_statement
+from retinue.oci.digest import Digest
+from retinue.oci.memory import MemoryStore
+from retinue.papers.attach import attach_bundle, attach_bundles, attach_sbom, attach_statement, put
 from retinue.papers.facts import Verdict
 from retinue.papers.kinds import Kind
+from retinue.papers.ways.making import Made
 
 
 async def test_a_signature_that_is_attached_is_found() -> None:
@@ -133,6 +139,14 @@ async def test_an_sbom_is_attached_once_and_unsigned() -> None:
     assert (fact.kind, fact.verdict) == (Kind.SBOM, Verdict.UNSIGNED)
 
 
+async def test_the_same_document_under_another_type_is_no_reason_not_to_attach_it() -> None:
+    store = await stored()
+    posing = artifact(IMAGE, kind="text/x", layers=[describe(SBOM, names.CYCLONEDX_JSON)])
+    await put(store, Made(posing, {digests.of(SBOM): SBOM}))
+    attached = await attach_sbom(store, IMAGE, SBOM, names.CYCLONEDX_JSON, created=CREATED)
+    assert attached.new
+
+
 async def test_an_unsigned_statement_is_attached_as_it_is() -> None:
     store = await stored()
     attached = await attach_statement(store, IMAGE, statement(), created=CREATED)
@@ -162,3 +176,30 @@ async def test_a_signed_sbom_is_a_paper_with_a_paper() -> None:
         (Kind.SBOM, IMAGE.digest, Verdict.UNSIGNED),
         (Kind.SIGNATURE, sbom.digest, Verdict.VERIFIED),
     } == found
+
+
+class Asked(MemoryStore):
+    """A repository that remembers which blobs were asked for."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__()
+        self.content, self.blobs, self.names = store.content, store.blobs, store.names
+        self.asked: list[Digest] = []
+
+    @asynccontextmanager
+    async def blob(self, digest: Digest, start: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.asked.append(digest)
+        async with super().blob(digest, start) as chunks:
+            yield chunks
+
+
+async def test_only_what_may_be_the_same_is_read_to_find_that_out() -> None:
+    store = Asked(await stored())
+    small = signature("ci", env="test")
+    large = attestation("ci", b'{"x":"' + b"x" * 400_000 + b'"}')
+    for bundle in (small, large):
+        await attach_bundle(store, IMAGE, bundle, created=CREATED)
+    await attach_statement(store, IMAGE, statement(), created=CREATED)
+    assert store.asked == []
+    await attach_bundle(store, IMAGE, signature("ci"), created=CREATED, signer=trusting("ci"))
+    assert [digests.of(small)] == store.asked

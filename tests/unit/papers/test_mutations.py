@@ -57,8 +57,9 @@ def mutated(data: bytes, random: Random) -> bytes:
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(trust_vectors.names()), st.randoms(use_true_random=True))
-def test_a_changed_payload_proves_nothing_new(name: str, random: Random) -> None:
+@given(st.sampled_from(trust_vectors.names()), st.integers(0, 2**32))
+def test_a_changed_payload_proves_nothing_new(name: str, seed: int) -> None:
+    random = Random(seed)
     collected, trust = vector(name)
     contents = {digest: mutated(bytes(data), random) for digest, data in collected.contents.items()}
     papers = tuple(

@@ -339,6 +339,14 @@ class TestAttestations:
         assert judged(asked, scan(at=NOW - HOUR)).allowed
         assert not judged(asked, scan(at=NOW - DAY)).allowed
 
+    @pytest.mark.parametrize("select", list(Select))
+    def test_attached_again_without_its_time_a_scan_is_no_older(self, select: Select) -> None:
+        asked = rule(attestations=(attestation(max_age=DAY, select=select),))
+        young, again = scan(at=NOW - HOUR, signature="1"), scan(name="again", signature="1")
+
+        assert judged(asked, young, again).allowed
+        assert not judged(asked, again).allowed
+
     def test_of_all_one_must_be_young_and_none_may_be_wrong(self) -> None:
         asked = rule(attestations=(clean_scan(Select.ALL, max_age=DAY),))
         old, young = scan(at=NOW - 9 * DAY), scan(at=NOW - HOUR)

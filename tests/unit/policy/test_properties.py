@@ -258,6 +258,25 @@ def test_papers_of_strangers_change_nothing(
 
 
 @EXAMPLES
+@given(policies(), FACTS, lists(), requests(), st.data())
+def test_attaching_again_what_is_there_refuses_nothing(
+    by: Policy, facts: list[Fact], listed: Revocations | None, asked: Request, data: st.DataObject
+) -> None:
+    again = [
+        replace(
+            each,
+            paper=digest(f"again {i}"),
+            times=data.draw(st.sampled_from(((), each.times, (*each.times, time(NOW + 99 * DAY))))),
+        )
+        for i, each in enumerate(facts)
+        if data.draw(st.booleans())
+    ]
+
+    if answer(by, facts, listed, asked).allowed:
+        assert answer(by, [*facts, *again], listed, asked).allowed
+
+
+@EXAMPLES
 @given(policies(), FACTS, lists(), requests(), st.booleans(), st.floats(0, 1))
 def test_an_answer_lasts_until_it_says(
     by: Policy,

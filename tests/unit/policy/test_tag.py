@@ -134,6 +134,15 @@ def test_a_copy_may_keep_the_name_of_its_source() -> None:
     assert not judged(STATED, fact("ci"), named, tag="v1").allowed
 
 
+def test_a_tag_may_name_the_index_of_what_is_judged() -> None:
+    of_index = stated(subject=OLD)
+    noted = fact("ci", "index", subject=OLD, annotations={"tag": "v1"})
+
+    for vouching, by in ((of_index, STATED), (noted, SIGNED)):
+        assert judged(by, fact("ci"), vouching, tag="v1", parents={OLD: 1}).allowed
+        assert not judged(by, fact("ci"), vouching, tag="v1").allowed
+
+
 def test_who_could_not_look_does_not_know_the_newest() -> None:
     decision = judged(SIGNED, fact("ci"), stated(), tag="v1", blind=BLIND)
 

@@ -8,7 +8,6 @@ is read here is refused: protobuf's own readers take both, so that two readers c
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from retinue.attest import large
@@ -56,8 +55,8 @@ class Bundle:
 
 def read_bundle(raw: Raw) -> Bundle:
     """Read a bundle; raises Malformed."""
-    document = large.load(raw, "bundle")
-    kind = _get(document, "mediaType") if isinstance(document, dict) else None
+    document = _checked(large.load(raw, "bundle"), "it")
+    kind = document.get("mediaType")
     version = VERSIONS.get(kind) if isinstance(kind, str) else None
     if version is None:
         raise Malformed("bundle", f"mediaType is {kind!r:.120}; versions 0.1 to 0.3 are read")
@@ -77,39 +76,40 @@ def read_bundle(raw: Raw) -> Bundle:
     )
 
 
-def _get(value: Mapping[str, Any], name: str) -> Any:
-    """A field; null is absent (protobuf's JSON)."""
-    snake = _SNAKE.get(name)
-    if snake is not None and snake in value:
-        raise Malformed("bundle", f"has the field {snake}; bundles write {name}")
-    return value.get(name)
-
-
 _SNAKE: Mapping[str, str] = {
-    "mediaType": "media_type",
-    "verificationMaterial": "verification_material",
-    "messageSignature": "message_signature",
-    "dsseEnvelope": "dsse_envelope",
-    "publicKey": "public_key",
-    "x509CertificateChain": "x509_certificate_chain",
-    "rawBytes": "raw_bytes",
-    "payloadType": "payload_type",
-    "tlogEntries": "tlog_entries",
-    "timestampVerificationData": "timestamp_verification_data",
-    "rfc3161Timestamps": "rfc3161_timestamps",
-    "signedTimestamp": "signed_timestamp",
+    "media_type": "mediaType",
+    "verification_material": "verificationMaterial",
+    "message_signature": "messageSignature",
+    "dsse_envelope": "dsseEnvelope",
+    "public_key": "publicKey",
+    "x509_certificate_chain": "x509CertificateChain",
+    "raw_bytes": "rawBytes",
+    "payload_type": "payloadType",
+    "tlog_entries": "tlogEntries",
+    "timestamp_verification_data": "timestampVerificationData",
+    "rfc3161_timestamps": "rfc3161Timestamps",
+    "signed_timestamp": "signedTimestamp",
 }
 
 
-def _object(value: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    found = _get(value, name)
-    if found is not None and not isinstance(found, dict):
+def _checked(value: Any, name: str) -> Any:
+    """An object that spells no field in the other way."""
+    if not isinstance(value, dict):
         raise Malformed("bundle", f"{name} is not an object")
-    return found
+    if not _SNAKE.keys().isdisjoint(value):
+        snake = next(field for field in value if field in _SNAKE)
+        raise Malformed("bundle", f"has the field {snake}; bundles write {_SNAKE[snake]}")
+    return value
+
+
+def _object(value: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """A field that is an object; null is absent (protobuf's JSON)."""
+    found = value.get(name)
+    return None if found is None else _checked(found, name)
 
 
 def _list(value: Mapping[str, Any], name: str, most: int) -> list[Any]:
-    found = _get(value, name)
+    found = value.get(name)
     if found is None:
         return []
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
@@ -120,7 +120,7 @@ def _list(value: Mapping[str, Any], name: str, most: int) -> list[Any]:
 
 
 def _octets(value: Mapping[str, Any], name: str, most: int) -> bytes:
-    found = large.content(_get(value, name), name)
+    found = large.content(_checked(value, name).get(name), name)
     if not isinstance(found, bytes) or len(found) > most:
         raise Malformed("bundle", f"{name} has {len(found)} bytes; {most} are allowed")
     return found
@@ -133,7 +133,6 @@ def _content(document: Mapping[str, Any]) -> tuple[Envelope | None, bytes | None
         raise Malformed("bundle", "needs one of dsseEnvelope and messageSignature")
     if message is not None:
         return None, dsse.signature(message.get("signature"))
-    _get(envelope or {}, "payloadType")
     read = dsse.from_json(envelope)
     if len(read.signatures) != 1:
         reason = f"has {len(read.signatures)} signatures; a bundle has exactly one"
@@ -174,11 +173,13 @@ def _timestamps(material: Mapping[str, Any]) -> Iterator[bytes]:
         yield _octets(item, "signedTimestamp", MAX_TIMESTAMP)
 
 
-def write_bundle(payload_type: str, payload: bytes, signature: bytes, hint: str) -> bytes:
-    """A bundle 0.3 with an envelope that a key signed, without a log, as cosign 3 writes it."""
+def write_bundle(
+    payload_type: str, payload: bytes, signature: bytes, material: Mapping[str, Any]
+) -> bytes:
+    """A bundle 0.3 with an envelope, as cosign 3 writes it. `material` is its verificationMaterial."""
     document = {
         "mediaType": names.BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": hint}},
-        "dsseEnvelope": dsse.to_json(payload_type, payload, signature),
+        "verificationMaterial": material,
+        "dsseEnvelope": dsse.to_json(payload_type, None, signature),
     }
-    return dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return dsse.filled(document, payload)

@@ -94,10 +94,13 @@ def signature(value: object) -> bytes:
     return decoded
 
 
-def to_json(payload_type: str, payload: bytes, signature: bytes) -> dict[str, Any]:
-    """An envelope in a bundle, which has no keyid: sigstore-go refuses one that is not its own."""
+def to_json(payload_type: str, payload: bytes | None, signature: bytes) -> dict[str, Any]:
+    """An envelope in a bundle, which has no keyid: sigstore-go refuses one that is not its own.
+
+    Without a payload it is for `filled`.
+    """
     return {
-        "payload": b64encode(payload).decode(),
+        "payload": _PLACE if payload is None else b64encode(payload).decode(),
         "payloadType": payload_type,
         "signatures": [{"sig": b64encode(signature).decode()}],
     }
@@ -107,7 +110,17 @@ def write_envelope(payload_type: str, payload: bytes, signature: bytes) -> bytes
     """A bare envelope as cosign 2 writes it: order of the fields, and a keyid that is empty."""
     document = {
         "payloadType": payload_type,
-        "payload": b64encode(payload).decode(),
+        "payload": _PLACE,
         "signatures": [{"keyid": "", "sig": b64encode(signature).decode()}],
     }
-    return dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return filled(document, payload)
+
+
+_PLACE = "~payload~"
+
+
+def filled(document: dict[str, Any], payload: bytes) -> bytes:
+    """The JSON of an envelope, or of what holds one, around a payload that may be large."""
+    text = dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    before, after = text.split(f'"payload":"{_PLACE}"'.encode())
+    return b"".join((before, b'"payload":"', b64encode(payload), b'"', after))

@@ -6,7 +6,6 @@ from typing import Any
 from retinue.errors import RetinueError
 
 MAX_LENGTH = 1024
-MAX_TOKENS = 64
 
 
 class InvalidPointer(RetinueError):
@@ -25,8 +24,6 @@ def parse(pointer: str) -> tuple[str, ...]:
     first, *tokens = pointer.split("/")
     if first:
         raise InvalidPointer(pointer, "must be empty, or start with '/'")
-    if len(tokens) > MAX_TOKENS:
-        raise InvalidPointer(pointer, f"has more than {MAX_TOKENS} parts")
     if any(token.replace("~0", "").replace("~1", "").count("~") for token in tokens):
         raise InvalidPointer(pointer, "has a '~' that is not '~0' or '~1'")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens)

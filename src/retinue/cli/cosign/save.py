@@ -2,7 +2,7 @@
 
 import argparse
 
-from retinue.cli import copy, options
+from retinue.cli import copy, encrypt, options
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -10,6 +10,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", metavar="DIR", required=True, help="the folder")
     options.platform(parser)
     options.without_papers(parser)
+    options.papers_in(parser)
+    encrypt.arguments(parser)
     options.json(parser)
     options.network(parser)
 

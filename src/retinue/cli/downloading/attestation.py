@@ -22,11 +22,13 @@ def run(args: argparse.Namespace) -> int:
 
     wanted = predicate_type(args.type) if args.type else None
     collected = papers.fetch(args)
-    count = 0
-    for _, content, statement in papers.statements(collected):
-        if statement is None or statement.predicate_type == names.PREDICATE_SIGN:
-            continue
-        if wanted is None or statement.predicate_type == wanted:
-            papers.line(content)
-            count += 1
-    return papers.end(args, collected, count, "such attestations" if wanted else "attestations")
+    found = [
+        content
+        for _, content, statement in papers.statements(collected)
+        if statement is not None
+        and statement.predicate_type != names.PREDICATE_SIGN
+        and wanted in {None, statement.predicate_type}
+    ]
+    papers.show(found, as_json=args.json)
+    what = "such attestations" if wanted else "attestations"
+    return papers.end(args, collected, len(found), what)

@@ -6,11 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from retinue.cli import exits, options
-from retinue.cli.output import note
+from retinue.cli.output import note, say
 from retinue.cli.render import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from retinue.attest.statement import Statement
     from retinue.papers.collected import Collected, Paper
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", help=options.REFERENCE)
     options.platform(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
     options.network(parser)
 
 
@@ -89,8 +90,18 @@ def end(args: argparse.Namespace, collected: "Collected", count: int, what: str)
     return exits.DONE
 
 
-def line(content: "Content | dict[str, Any]") -> None:
-    """One payload on standard output; bytes that are one JSON line stay as they are."""
+def show(payloads: "Sequence[Content | dict[str, Any]]", *, as_json: bool) -> None:
+    """Payloads on standard output, a line each; or as one JSON list."""
+    if as_json:
+        found = [p if isinstance(p, dict) else json.loads(bytes(p)) for p in payloads]
+        say(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for payload in payloads:
+        _line(payload)
+
+
+def _line(content: "Content | dict[str, Any]") -> None:
+    """Bytes that are one line stay as they are."""
     if isinstance(content, dict):
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     else:

@@ -27,13 +27,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     collected = papers.fetch(args)
     found = _sboms(args, collected)
-    if len(found) > 1 and not args.all:
+    if len(found) > 1 and not (args.all or args.json):
         note(f"retinue: {count(len(found), 'SBOM')}; this is the first, --all prints every one")
-    for document in found if args.all else found[:1]:
-        if args.all:
-            papers.line(document)
-        else:
-            sys.stdout.buffer.write(document)
+    if args.all or args.json:
+        papers.show(found, as_json=args.json)
+    else:
+        sys.stdout.buffer.write(b"".join(found[:1]))
     return papers.end(args, collected, len(found), "SBOM")
 
 

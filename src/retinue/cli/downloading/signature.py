@@ -11,6 +11,7 @@ from retinue.cli.downloading import papers
 
 if TYPE_CHECKING:
     from retinue.attest.statement import Statement
+    from retinue.papers.content import Content
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,16 +22,14 @@ def run(args: argparse.Namespace) -> int:
     from retinue.papers.ways.part import Form
 
     collected = papers.fetch(args)
-    count = 0
+    found: list[Content | dict[str, Any]] = []
     for part, content, statement in papers.statements(collected):
         if part.form is Form.SIMPLE and part.blob is not None:
-            papers.line(_legacy(bytes(content), dict(part.blob.annotations)))
+            found.append(_legacy(bytes(content), dict(part.blob.annotations)))
         elif part.form is Form.BUNDLE and _signs(statement):
-            papers.line(content)
-        else:
-            continue
-        count += 1
-    return papers.end(args, collected, count, "signatures")
+            found.append(content)
+    papers.show(found, as_json=args.json)
+    return papers.end(args, collected, len(found), "signatures")
 
 
 def _signs(statement: "Statement | None") -> bool:

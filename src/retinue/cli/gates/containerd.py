@@ -15,17 +15,18 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from retinue.cli.gates import judging
+from retinue.cli.gates import asked
 from retinue.cli.output import say
 
 if TYPE_CHECKING:
+    from retinue.cli.gates.judging import Judging
     from retinue.gates.containerd import Call
     from retinue.gates.judging import Answer
     from retinue.policy.decision import Decision
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    judging.arguments(parser, 8)
+    asked.judging(parser, 8)
     group = parser.add_argument_group("what containerd says")
     group.add_argument("-name", metavar="REFERENCE", required=True, help="what was asked for")
     group.add_argument("-digest", metavar="DIGEST", required=True, help="what it is")
@@ -52,11 +53,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _ask(args: argparse.Namespace, call: "Call") -> "Answer":
+    from retinue.cli.gates.judging import Judging
     from retinue.cli.reach import client
     from retinue.gates.judging import ask
 
     async with client(args) as reached:
-        judge = judging.Judging(reached, args.policy)
+        judge = Judging(reached, args.policy)
 
         async def about(_: str) -> "Decision":
             return await _judge(judge, call)
@@ -65,7 +67,7 @@ async def _ask(args: argparse.Namespace, call: "Call") -> "Answer":
         return answers[call.name]
 
 
-async def _judge(judge: judging.Judging, call: "Call") -> "Decision":
+async def _judge(judge: "Judging", call: "Call") -> "Decision":
     """What containerd resolved is what is judged. Where a policy wants tags signed the tag is judged
     too, and must still be that digest."""
     from retinue.gates.containerd import BadCall

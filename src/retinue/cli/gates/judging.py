@@ -1,11 +1,11 @@
 """How gates judge: a policy and its revocation list, kept fresh, and an image at a time."""
 
-import argparse
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from retinue.cli import options, trusting
+from retinue.cli import trusting
 from retinue.cli.judging import Question, judge, question
 from retinue.client.client import Client
 from retinue.errors import RetinueError
@@ -15,19 +15,6 @@ from retinue.policy.model import Tags
 
 REFRESH_SECONDS = 60.0
 _log = logging.getLogger("retinue.gates")
-
-
-def arguments(parser: argparse.ArgumentParser, deadline: float) -> None:
-    """What every gate needs to know."""
-    parser.add_argument("--policy", metavar="FILE", type=Path, required=True, help="the policy")
-    parser.add_argument(
-        "--deadline",
-        metavar="SECONDS",
-        type=float,
-        default=deadline,
-        help=f"answer within so many seconds, below the caller's own limit [{deadline:g}]",
-    )
-    options.network(parser)
 
 
 class Judging:
@@ -47,8 +34,8 @@ class Judging:
         policy = trusting.from_file(self._path)
         self._question = await question(self._reached, policy, Operation.ADMISSION)
 
-    async def keep_fresh(self, at_once: asyncio.Event) -> None:
-        """Refresh every minute, and when told to. What cannot be read leaves what there was: a list
+    async def keep_fresh(self, at_once: asyncio.Event, done: Callable[[], None]) -> None:
+        """Refresh every minute, and when told to; `done` is called after. What cannot be read leaves what there was: a list
         that cannot be fetched grows too old by itself, and then refuses."""
         while True:
             try:
@@ -59,6 +46,7 @@ class Judging:
             at_once.clear()
             try:
                 await self.refresh()
+                done()
             except (RetinueError, OSError) as problem:
                 _log.error("policy and list stay as they were: %s", problem)
 

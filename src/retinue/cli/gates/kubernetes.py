@@ -11,18 +11,18 @@ and certificates are read again when they change.
 import argparse
 from typing import TYPE_CHECKING
 
-from retinue.cli.gates import judging, serving
+from retinue.cli.gates import asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retinue.cli.gates.judging import Judging
+    from retinue.gates.judging import Judge
     from retinue.gates.server import Handler
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    judging.arguments(parser, 8)
-    serving.arguments(parser)
+    asked.judging(parser, 8)
+    asked.serving(parser)
     parser.add_argument(
         "--allow-tags",
         action="store_true",
@@ -31,10 +31,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from retinue.cli.gates import serving
+
     return serving.serve(args, lambda judge: _handlers(judge, tags=args.allow_tags))
 
 
-def _handlers(judge: "Judging", *, tags: bool) -> "Mapping[str, Handler]":
+def _handlers(judge: "Judge", *, tags: bool) -> "Mapping[str, Handler]":
     from retinue.gates import admission
 
     return {

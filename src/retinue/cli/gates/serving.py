@@ -5,37 +5,19 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeAlias
 
 from retinue.cli.gates.judging import Judging
 from retinue.cli.output import note
 from retinue.cli.problems import BadUsage
 from retinue.cli.reach import client
+from retinue.gates.judging import Judge
+from retinue.gates.keeping import Kept
 from retinue.gates.server import Gate, Handler, Settings, TlsUnusable
 
-Handlers: TypeAlias = Callable[[Judging], Mapping[str, Handler]]
+Handlers: TypeAlias = Callable[[Judge], Mapping[str, Handler]]
 RELOAD_SECONDS = 30.0
 _log = logging.getLogger("retinue.gates")
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("serving")
-    group.add_argument(
-        "--listen", metavar="HOST:PORT", default="0.0.0.0:8443", help="where [0.0.0.0:8443]"
-    )
-    group.add_argument(
-        "--tls-cert", metavar="FILE", type=Path, required=True, help="certificate chain (PEM)"
-    )
-    group.add_argument(
-        "--tls-key", metavar="FILE", type=Path, required=True, help="its private key (PEM)"
-    )
-    group.add_argument(
-        "--client-ca",
-        metavar="FILE",
-        type=Path,
-        help="answer only callers with a certificate of these authorities (PEM)",
-    )
 
 
 def serve(args: argparse.Namespace, handlers: Handlers) -> int:
@@ -57,14 +39,16 @@ async def _serve(args: argparse.Namespace, handlers: Handlers) -> None:
     async with client(args) as reached:
         judging = Judging(reached, args.policy)
         await judging.refresh()
-        gate = Gate(settings, handlers(judging), lambda: judging.ready)
+        kept = Kept(judging)
+        gate = Gate(settings, handlers(kept), lambda: judging.ready)
         loop.add_signal_handler(signal.SIGHUP, _both, refresh, gate)
         keeping = [
-            asyncio.create_task(judging.keep_fresh(refresh)),
+            asyncio.create_task(judging.keep_fresh(refresh, kept.forget)),
             asyncio.create_task(_keep_certificates(gate)),
         ]
         server = await gate.start(host, port)
-        note(f"serving on https://{args.listen}")
+        where = ":".join(map(str, server.sockets[0].getsockname()[:2]))
+        note(f"serving on https://{where}")
         await _until(stop, keeping)
         server.close()
         for task in keeping:

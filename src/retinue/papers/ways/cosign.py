@@ -33,13 +33,16 @@ def signature_layer(payload: bytes, annotations: Mapping[str, str]) -> Layer:
     return describe(payload, names.SIMPLE_SIGNING, annotations=dict(annotations))
 
 
-def attestation_layer(envelope: bytes, predicate_type: str) -> Layer:
+def attestation_layer(
+    envelope: bytes, predicate_type: str, annotations: Mapping[str, str]
+) -> Layer:
     """An envelope. Its annotation for a signature is there, and empty."""
-    annotations = {
+    said = {
         names.ANNOTATION_SIGNATURE: "",
         names.ANNOTATION_PREDICATE_TYPE: predicate_type,
+        **annotations,
     }
-    return describe(envelope, names.DSSE_ENVELOPE, annotations=annotations)
+    return describe(envelope, names.DSSE_ENVELOPE, annotations=said)
 
 
 def sbom_layer(sbom: bytes, media_type: str) -> Layer:

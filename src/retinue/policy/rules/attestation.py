@@ -47,7 +47,7 @@ def _judge(
 ) -> Section:
     """Select among the papers that count, and hold them to what they must say."""
     wrong = {id(fact): "; ".join(complaints(asked, fact)) for fact in counting}
-    stale = {id(fact): _stale(hearing, asked, fact) for fact in counting}
+    stale = _ages(hearing, asked, counting)
     for fact in counting:
         why = "; ".join(filter(None, (wrong[id(fact)], stale[id(fact)])))
         outcome = Outcome.FAILED if why else Outcome.PASSED
@@ -68,6 +68,16 @@ def _section(asked: Attestation, papers: Sequence[Reason], *, met: bool, settled
     verb = "satisfies" if met else "must satisfy"
     why = f"{which[asked.select]} by {', '.join(asked.by)} {verb} it"
     return Section(name(asked), met=met, settled=settled, why=why, papers=tuple(papers))
+
+
+def _ages(hearing: Hearing, asked: Attestation, counting: Sequence[Fact]) -> Mapping[int, str]:
+    """What speaks against the age of each paper: nothing, if any copy of it is young enough.
+
+    Else who may push could refuse an image by attaching a paper again without its timestamp.
+    """
+    stale = {id(fact): _stale(hearing, asked, fact) for fact in counting}
+    young = {fact.signature for fact in counting if not stale[id(fact)]}
+    return {id(fact): "" if fact.signature in young else stale[id(fact)] for fact in counting}
 
 
 def _stale(hearing: Hearing, asked: Attestation, fact: Fact) -> str:

@@ -3,16 +3,19 @@
 By a tag statement (tag, digest, time, expiry) or the signed annotation `tag`, by as many principals
 as must have signed the image. Among statements for one tag the newest rules, whichever digest it is
 about; their stated times order them and are no clock: a signer's own word on which came later.
+
+A tag may name an index of which one platform is judged. So what vouches for an index that lists the
+judged manifest vouches for the tag, too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Fact
 from retinue.papers.kinds import Kind
-from retinue.policy.decision import Outcome, Reason
+from retinue.policy.decision import Outcome, Reason, Request
 from retinue.policy.model import Signatures, Tags
 from retinue.policy.rules.evidence import Hearing
 from retinue.policy.rules.section import Section, line
@@ -34,14 +37,14 @@ class Statement:
 
 def check(hearing: Hearing, asked: Signatures, tag: str) -> Section:
     """Whether those who sign images vouch for what this tag points at."""
-    request = hearing.case.request
+    meant = _meant(hearing.case.request)
     papers: list[Reason] = []
     statements = list(_statements(hearing, asked, tag, papers))
     newest = max((each.issued for each in statements), default=None)
-    if any(s.issued == newest and not _is_about(s.fact, request.digest) for s in statements):
+    if any(s.issued == newest and not _is_about(s.fact, meant) for s in statements):
         why = f"the newest statement on {tag!r} is about another image: re-pointed, or rolled back"
         return Section(CHECK, met=False, settled=True, why=why, papers=tuple(papers))
-    vouching = _vouching(hearing, statements, request.digest)
+    vouching = _vouching(hearing, statements, meant)
     if hearing.rule.tag is Tags.SIGNED:
         silent = {each.fact.principal for each in statements}
         vouching |= {p for p in _annotated(hearing, asked, tag, papers) if p not in silent}
@@ -50,8 +53,10 @@ def check(hearing: Hearing, asked: Signatures, tag: str) -> Section:
     return Section(CHECK, met=met, settled=False, why=why, papers=tuple(papers))
 
 
-def _vouching(hearing: Hearing, statements: Sequence[Statement], digest: Digest) -> set[str | None]:
-    """Whose newest statement is about this digest, and has not expired."""
+def _vouching(
+    hearing: Hearing, statements: Sequence[Statement], meant: Collection[Digest]
+) -> set[str | None]:
+    """Whose newest statement is about what is meant, and has not expired."""
     latest: dict[str | None, datetime] = {}
     for each in statements:
         known = latest.get(each.fact.principal)
@@ -60,7 +65,7 @@ def _vouching(hearing: Hearing, statements: Sequence[Statement], digest: Digest)
         each.fact.principal
         for each in statements
         if each.issued == latest[each.fact.principal]
-        and _is_about(each.fact, digest)
+        and _is_about(each.fact, meant)
         and hearing.now < each.expires
     }
 
@@ -90,7 +95,7 @@ def _traced(hearing: Hearing, fact: Fact, expires: datetime) -> Reason:
     if hearing.now >= expires:
         why = f"expired {expires:%Y-%m-%dT%H:%M:%SZ}"
         return line(hearing.rule, CHECK, fact, Outcome.FAILED, why)
-    if not _is_about(fact, hearing.case.request.digest):
+    if not _is_about(fact, _meant(hearing.case.request)):
         return line(hearing.rule, CHECK, fact, Outcome.IGNORED, f"is about {fact.subject}")
     return line(hearing.rule, CHECK, fact, Outcome.PASSED, told(hearing, fact))
 
@@ -105,7 +110,8 @@ def _misfit(hearing: Hearing, asked: Signatures, claims: Mapping[str, object]) -
 def _annotated(
     hearing: Hearing, asked: Signatures, tag: str, papers: list[Reason]
 ) -> Iterator[str | None]:
-    for fact in hearing.case.about(hearing.case.request.digest):
+    found = [f for each in _meant(hearing.case.request) for f in hearing.case.about(each)]
+    for fact in found:
         if fact.kind is not Kind.SIGNATURE or fact.annotations.get(ANNOTATION) != tag:
             continue
         if signature_objection(hearing, asked, fact) is None:
@@ -113,8 +119,13 @@ def _annotated(
             yield fact.principal
 
 
-def _is_about(fact: Fact, digest: Digest) -> bool:
-    return digest == fact.subject or digest in fact.aliases
+def _meant(request: Request) -> Collection[Digest]:
+    """What the tag may name: the judged manifest, or an index that lists it."""
+    return (request.digest, *request.parents)
+
+
+def _is_about(fact: Fact, meant: Collection[Digest]) -> bool:
+    return fact.subject in meant or any(alias in meant for alias in fact.aliases)
 
 
 def _instant(fact: Fact, name: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Referrers: the papers that state their subject themselves; and those that only a tag attaches."""
+"""Referrers: the papers that state their subject themselves; and those that a tag attaches."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
@@ -22,7 +22,7 @@ PAGE_OF_TYPE = Sql("""
     order by digest limit :most""")
 PAGE_BY_TAG = Sql("""
     select digest, entry from paper
-    where repository = :repository and subject = :subject and digest > :last and listed = 0
+    where repository = :repository and subject = :subject and digest > :last
         and ways & :cosign <> 0
     order by digest limit :most""")
 ROWS = 250

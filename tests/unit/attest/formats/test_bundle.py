@@ -147,4 +147,4 @@ def test_what_is_written_is_what_cosign_3_writes_without_its_spaces() -> None:
         b'"dsseEnvelope":{"payload":"e30=","payloadType":"application/x",'
         b'"signatures":[{"sig":"c2ln"}]}}'
     )
-    assert expected == write_bundle("application/x", b"{}", b"sig", "h")
+    assert expected == write_bundle("application/x", b"{}", b"sig", {"publicKey": {"hint": "h"}})

@@ -1,7 +1,7 @@
 """Papers of a subject, as an image index (end-12).
 
-`?attached=tag`, an extension, asks for those that no `subject` field names and cosign's tags attach,
-or did until another writer put his manifest there. The API's own list leaves them out.
+`?attached=tag`, an extension, asks for those that cosign's tags attach, or did until another writer
+put his manifest there. The API's own list has only those that state their subject themselves.
 """
 
 import json
