@@ -1,12 +1,15 @@
 """The server's side of RSGI, in this process: one request in, one answer out.
 
 It behaves as Granian does on a wire (tests/system/test_bad_connections.py): header values that are
-not ASCII are missing, a body ends with an empty part, and one that was cut with two.
+not ASCII are missing, a body ends with an empty part, and one that was cut with two, or, when it is
+awaited as a whole, with an exception.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
 Headers = list[tuple[str, str]]
 
@@ -52,6 +55,11 @@ class Wire:
     status: int = 0
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+
+    async def __call__(self) -> bytes:
+        if self.cut:
+            raise ProtocolClosed
+        return b"".join([part async for part in self])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if isinstance(self.parts, Sequence):

@@ -29,7 +29,7 @@ from retinue.registry.catalog.opening import migrate_now, open_catalog
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import cores, listening, logs, operations, traces
+from retinue.registry.http import cores, listening, logs, memory, operations, traces
 from retinue.registry.http.early import Early, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
@@ -71,6 +71,7 @@ class Application:
             loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
+        memory.keep()
         gc.freeze()  # what is loaded by now stays: collections need not walk it
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:

@@ -228,7 +228,7 @@ class Config:
         30.0, DURATION, "time for headers to come, and for a kept connection to idle", least=1
     )
     body_timeout: float = option(
-        60.0, DURATION, "longest pause of a client that sends or takes a body", least=0.1
+        60.0, DURATION, "longest pause within a body, or for 256 KiB of a small one", least=0.1
     )
     drain: float = option(30.0, DURATION, "time that requests under way get at shutdown", least=1)
     drain_delay: float = option(

@@ -113,7 +113,7 @@ class Catalog(Protocol):
         ...
 
     async def commit(self, change: Callable[[], Change[T]]) -> T:
-        """Run a transaction, grouped with others, in its own savepoint; re-run on conflict.
+        """Run a transaction, grouped with others; it may have to run again for their sake.
 
         What `change` raises undoes it alone and is raised here. Raises CatalogUnavailable when
         the database fails; then nothing of it was kept (but see there). A caller that is cancelled

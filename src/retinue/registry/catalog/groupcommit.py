@@ -194,24 +194,45 @@ class GroupCommit:
             batch.append(waiter)
 
     def _commit(self, batch: Sequence[Waiter]) -> None:
+        """All together; when one fails that had written already, again, each undone by itself.
+
+        A savepoint copies every page before its first change, so it is kept for that case.
+        """
         self._cursor.execute("begin immediate")
-        for waiter in batch:
-            if not waiter.future.cancelled():
+        if not all(map(self._attempted, batch)):
+            self._cursor.execute("rollback")
+            if len(batch) == 1:
+                return
+            self._cursor.execute("begin immediate")
+            for waiter in batch:
                 self._attempt(waiter)
         with self._generation.changing():
             self._cursor.execute("commit")
 
+    def _attempted(self, waiter: Waiter) -> bool:
+        """Whether what a change wrote may stay. Raises what is no fault of its own."""
+        before = self._connection.total_changes()
+        self._drive(waiter)
+        return waiter.error is None or self._connection.total_changes() == before
+
     def _attempt(self, waiter: Waiter) -> None:
         """One change under its savepoint. Raises what is no fault of its own."""
         self._cursor.execute("savepoint change")
+        self._drive(waiter)
+        if waiter.error is not None:
+            self._cursor.execute("rollback to change")
+        self._cursor.execute("release change")
+
+    def _drive(self, waiter: Waiter) -> None:
+        waiter.error = None
+        if waiter.future.cancelled():
+            return
         try:
             waiter.result = drive(self._cursor, waiter.change())
         except FAILURES:
             raise
         except BaseException as error:
-            self._cursor.execute("rollback to change")
             waiter.error = bearable(error)
-        self._cursor.execute("release change")
 
     def _fail(self, batch: Sequence[Waiter], error: BaseException) -> None:
         log.error("a commit of %d changes failed: %s", len(batch), error)

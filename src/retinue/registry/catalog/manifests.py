@@ -45,6 +45,8 @@ _DROP_USAGE = bulk("""
 _TOUCH = bulk("""
     update manifest set touched = :now where repository = :repository
     and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)""")
+_TOUCH_ONE = Sql("""
+    update manifest set touched = :now where repository = :repository and digest = :digest""")
 # Papers of papers, down to the last, and the indexes at their fallback tags: what a deletion may
 # have to take along. Names of sha512 digests are cut to 64 characters.
 _RETINUE = Sql(
@@ -146,5 +148,8 @@ def drop(repository: int, gone: Collection[Digest]) -> Change[None]:
 
 def touch(repository: int, manifests: Collection[Digest], now: int) -> Change[None]:
     """Their grace counts from now."""
-    if manifests:
+    if len(manifests) == 1:
+        [digest] = manifests
+        yield _TOUCH_ONE, (now, repository, digests.to_bytes(digest))
+    elif manifests:
         yield _TOUCH, (now, repository, column(sorted(map(hexa, manifests))))

@@ -40,9 +40,9 @@ _OBJECT_OF = Sql(
 )
 _HOLDS = Sql("select 1 from repo_blob where repository = :repository and digest = :digest")
 HOLDERS = Sql("""
-    select r.name from repo_blob b join repository r on r.id = b.repository
-    join object o on o.id = b.object
-    where b.digest = :digest and o.quarantined is null order by b.touched desc limit :most""")
+    select r.name from object o join repo_blob b on b.object = o.id
+    join repository r on r.id = b.repository
+    where o.digest = :digest and o.quarantined is null order by b.touched desc limit :most""")
 _DROP = Sql("""
     delete from repo_blob where repository = :repository and digest = :digest returning object""")
 _TOUCH = bulk("""

@@ -66,6 +66,7 @@ class SqliteFile:
         connection.execute(f"pragma synchronous = {'full' if self.durable else 'normal'}")
         connection.execute(f"pragma journal_size_limit = {_WAL_BYTES}")
         connection.execute("pragma wal_autocheckpoint = 0")
+        connection.execute("pragma temp_store = memory")
         return connection
 
     def reader(self) -> apsw.Connection:

@@ -8,22 +8,19 @@ from retinue.oci.digest import Digest
 from retinue.registry.catalog.bulk import bulk, column, hexa
 from retinue.registry.catalog.db import Change, Sql
 
-_CREATE = bulk("""
+_CREATE = Sql("""
     insert into tag (repository, name, digest, created, updated, updated_by)
-    select :repository, e.value ->> 0, :digest, :now, :now, :principal
-    from json_each(:names) e where true
+    values (:repository, :name, :digest, :now, :now, :principal)
     on conflict (repository, name) do nothing returning name""")
 # Who moves a tag holds its row until the end, so that two movers see each other's links.
 _CURRENT = Sql(
-    """select name, digest from tag where repository = :repository
-    and name in (select e.value ->> 0 from json_each(:names) e)""",
-    postgres="""select name, digest from tag where repository = :repository
-    and name in (select e.value ->> 0 from jsonb_array_elements(cast(:names as jsonb)) e)
-    order by name for update""",
+    "select digest from tag where repository = :repository and name = :name",
+    postgres="""select digest from tag where repository = :repository and name = :name
+    for update""",
 )
-_MOVE = bulk("""
+_MOVE = Sql("""
     update tag set digest = :digest, updated = :now, updated_by = :principal
-    where repository = :repository and name in (select e.value ->> 0 from json_each(:names) e)""")
+    where repository = :repository and name = :name""")
 _DROP = Sql("""
     delete from tag where repository = :repository and name = :name returning digest""")
 _DROP_ALL = bulk("""
@@ -44,21 +41,23 @@ def put(
     repository: int, names: Collection[str], digest: Digest, by: str, now: int
 ) -> Change[Mapping[str, Digest | None]]:
     """Point tags at a digest; returns where each pointed before, None for a new one."""
-    if not names:
-        return {}
     raw = digests.to_bytes(digest)
     before: dict[str, Digest | None] = {}
-    for (name,) in (yield _CREATE, (repository, raw, now, by, column(sorted(names)))):
-        before[cast("str", name)] = None
-    known = sorted(set(names) - before.keys())
-    if not known:
-        return before
-    for name, old in (yield _CURRENT, (repository, column(known))):
-        before[cast("str", name)] = digests.from_bytes(cast("bytes", old))
-    moved = [name for name in known if before[name] != digest]
-    if moved:
-        yield _MOVE, (raw, now, by, repository, column(moved))
+    for name in sorted(names):  # few: at most as many as one push may set
+        before[name] = yield from _put(repository, name, raw, by, now)
     return before
+
+
+def _put(repository: int, name: str, raw: bytes, by: str, now: int) -> Change[Digest | None]:
+    found = yield _CURRENT, (repository, name)
+    if not found:
+        if (yield _CREATE, (repository, name, raw, now, by)):
+            return None
+        found = yield _CURRENT, (repository, name)  # somebody else made it meanwhile
+    old = cast("bytes", found[0][0])
+    if old != raw:
+        yield _MOVE, (raw, now, by, repository, name)
+    return digests.from_bytes(old)
 
 
 def drop(repository: int, name: str) -> Change[Digest | None]:

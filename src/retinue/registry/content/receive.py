@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from retinue.errors import RetinueError
 from retinue.oci.digest import Digest
 from retinue.registry.content.errors import UploadTooLarge
-from retinue.registry.storage.blobstore import Upload
+from retinue.registry.storage.blobstore import Kept, Upload
 
 Written: TypeAlias = tuple[int, Digest | None]
 
@@ -44,7 +45,7 @@ class Pump:
         StorageFailed, and what the guard does.
         """
         arriving = aiter(chunks)
-        try:
+        async with self._writing_ends():
             while (part := await _next(arriving)) is not None:
                 if isinstance(part, RetinueError):
                     await self._drain()
@@ -52,17 +53,39 @@ class Pump:
                 await self._take(part)
             await self._drain()
             return None
+
+    async def take(self, chunks: AsyncIterable[bytes]) -> int:
+        """The same for who has no use for a part, up to the last batch, which waits for `keep`.
+
+        Returns the bytes that the upload has then. Raises what cut the body short, too.
+        """
+        async with self._writing_ends():
+            async for part in chunks:
+                await self._take(part)
+            await self._settle()
+            return self.offset + self._size
+
+    async def keep(self, digest: Digest, *, trusted: Digest | None = None) -> Kept:
+        """Write what is left, and keep it all (see `Upload.keep`)."""
+        await self._guard()
+        return await self._upload.keep(digest, trusted=trusted, last=self._batch)
+
+    @asynccontextmanager
+    async def _writing_ends(self) -> AsyncIterator[None]:
+        """Never let go of a file that is being written."""
+        try:
+            yield
         finally:
-            if self._writing is not None:  # never let go of a file that is being written
+            if self._writing is not None:
                 await asyncio.wait([self._writing])
 
     async def _take(self, part: bytes) -> None:
+        if self._size >= BATCH:
+            await self._write()
         self._batch.append(part)
         self._size += len(part)
         if self._most and self.offset + self._size > self._most:
             raise UploadTooLarge(self._most)
-        if self._size >= BATCH:
-            await self._write()
 
     async def _write(self) -> None:
         await self._settle()

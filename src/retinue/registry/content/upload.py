@@ -159,12 +159,10 @@ async def _finish(
     body.require_start(session.size, ticket)
     async with _resumed(services, ticket, session, body) as (upload, lease):
         pump = Pump(upload, services.config.max_blob, lease.keep)
-        if (cut := await pump.fill(body.chunks)) is not None:
-            raise cut
-        body.require_size(pump.offset - session.size)
-        grown = pump.offset != session.size
-        trusted = None if grown else _trusted(session, services.boot)
-        kept = await upload.keep(digest, trusted=trusted)
+        size = await pump.take(body.chunks)
+        body.require_size(size - session.size)
+        trusted = _trusted(session, services.boot) if size == session.size else None
+        kept = await pump.keep(digest, trusted=trusted)
         now = times(services.config, services.clock())
         await services.catalog.commit(lambda: _store(ticket, lease.owner, digest, kept, now))
         lease.over()
@@ -199,10 +197,8 @@ async def store(
     session = ticket.session if ticket else begin(services, name, "", algorithm).session
     async with _private(services, session, algorithm, body) as (_, upload):
         pump = Pump(upload, services.config.max_blob)
-        if (cut := await pump.fill(chain(parts, body.chunks))) is not None:
-            raise cut
-        body.require_size(pump.offset)
-        kept = await upload.keep(digest)
+        body.require_size(await pump.take(chain(parts, body.chunks)))
+        kept = await pump.keep(digest)
         now = times(services.config, services.clock())
         await services.catalog.commit(lambda: blobs.store_file(name, digest, kept, now, ticket))
 

@@ -5,10 +5,12 @@ RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
 
 import sys
 from asyncio import timeout
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import parse_qsl
+
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
 from retinue.errors import RetinueError
 from retinue.registry.access.principal import ANONYMOUS, Principal
@@ -52,8 +54,10 @@ class Scope(Protocol):
 
 
 class Wire(Protocol):
-    """The connection: the parts of a body, and one answer. The server adds the Content-Length of
-    an answer given as bytes; `end` is exclusive."""
+    """The connection: a body, in parts or all at once (then a cut raises ProtocolClosed), and one
+    answer. The server adds the Content-Length of an answer given as bytes; `end` is exclusive."""
+
+    def __call__(self) -> Awaitable[bytes]: ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -70,6 +74,12 @@ class Wire(Protocol):
 
 MAX_PARAMS = 64
 """Query parameters that are looked at; a request with more is refused."""
+
+WHOLE = 1 << 20
+"""Bytes up to which a body is taken from the server at once, where a part of it is of no use: each
+part costs three threads a hop, and a body of a megabyte comes in ten."""
+PATIENCE = 256 * 1024
+"""Bytes of such a body for which it gets the time of one pause more: its pauses cannot be seen."""
 
 
 class ClientGone(RetinueError):
@@ -88,10 +98,10 @@ class BodyTooLarge(RetinueError):
 
 
 class BodyTooSlow(RetinueError):
-    """Nothing of the body came for too long. `seconds` is how long that may be."""
+    """The body, or the next part of it, did not come within `seconds`."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"no byte of the body came for {seconds:g} seconds")
+        super().__init__(f"the body did not come on within {seconds:.3g} seconds")
         self.seconds = seconds
 
 
@@ -220,9 +230,39 @@ class Request:
             self.broken = True
             raise BodyTooSlow(self.idle) from problem
 
+    async def all_or_nothing(self) -> AsyncIterator[bytes]:
+        """`chunks` for who has no use for a part of the body: a small one comes in one piece."""
+        announced = self.announced
+        if announced is None or announced > WHOLE:
+            async for part in self.chunks():
+                yield part
+        elif announced:
+            yield await self._whole(announced)
+
+    async def _whole(self, announced: int) -> bytes:
+        """Raises ClientGone, BodyTooSlow."""
+        seconds = self.idle * (1 + announced / PATIENCE)
+        try:
+            async with timeout(seconds):
+                body = await self.wire()
+        except TimeoutError as problem:
+            self.broken = True
+            raise BodyTooSlow(seconds) from problem
+        except ProtocolClosed as problem:
+            self.broken = True
+            raise ClientGone from problem
+        if len(body) != announced:
+            self.broken = True
+            raise ClientGone
+        self.ended = True
+        return body
+
     async def body(self, limit: int) -> bytes:
         """The whole body; raises BodyTooLarge before more than `limit` bytes are kept."""
-        if (self.announced or 0) > limit:
+        announced = self.announced
+        if announced is not None and announced <= min(limit, WHOLE):
+            return await self._whole(announced) if announced else b""
+        if (announced or 0) > limit:
             raise BodyTooLarge(limit)
         parts: list[bytes] = []
         size = 0

@@ -77,6 +77,9 @@ class _Watched:
         self._wire = wire
         self._tell = tell
 
+    def __call__(self) -> Awaitable[bytes]:
+        return self._wire()
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._wire)
 

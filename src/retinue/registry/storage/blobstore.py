@@ -92,8 +92,12 @@ class Upload(Protocol):
         """
         ...
 
-    async def keep(self, expected: Digest, *, trusted: Digest | None = None) -> Kept:
-        """Make the bytes a durable copy under a fresh location: fsync, rename, fsync the folder.
+    async def keep(
+        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
+    ) -> Kept:
+        """Make the bytes a durable copy under a fresh location: fsync, link, fsync the folder.
+
+        `last`: bytes to append before, which saves a hop.
 
         The running hash decides, or `trusted` (a digest recorded for exactly these bytes in this
         boot), or the bytes are read again. Idempotent, also in a session that is resumed at its

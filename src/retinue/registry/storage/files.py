@@ -181,8 +181,12 @@ class FileUpload:
         self._used = True
         return await self._store.run(action, self._incoming.session, call)
 
-    async def keep(self, expected: Digest, *, trusted: Digest | None = None) -> Kept:
-        return await self._run("keep upload", lambda: self._incoming.keep(expected, trusted))
+    async def keep(
+        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
+    ) -> Kept:
+        kept = await self._run("keep upload", lambda: self._incoming.keep(expected, trusted, last))
+        self.offset = kept.size
+        return kept
 
     async def close(self) -> None:
         if self._used and not self._incoming.closed:

@@ -115,12 +115,14 @@ class Incoming:
 
     def write(self, parts: Sequence[bytes]) -> None:
         with self._lock:
-            writer = self._usable()
-            try:
-                writer.append(parts)
-            except OSError as error:
-                self._failed = f"an earlier write failed ({error.strerror}); resume the upload"
-                raise
+            self._append(self._usable(), parts)
+
+    def _append(self, writer: Writer, parts: Sequence[bytes]) -> None:
+        try:
+            writer.append(parts)
+        except OSError as error:
+            self._failed = f"an earlier write failed ({error.strerror}); resume the upload"
+            raise
 
     def _usable(self) -> Writer:
         if self._failed is not None:
@@ -137,10 +139,12 @@ class Incoming:
 
     # -- keeping
 
-    def keep(self, expected: Digest, trusted: Digest | None) -> Kept:
+    def keep(self, expected: Digest, trusted: Digest | None, last: Sequence[bytes] = ()) -> Kept:
         with self._lock:
-            if self._kept is None:
+            if self._kept is None or last:
                 writer = self._usable()
+                self.update(last)
+                self._append(writer, last)
                 actual = self._digest(writer, expected, trusted)
                 if actual != expected:
                     raise DigestMismatch(expected, actual)

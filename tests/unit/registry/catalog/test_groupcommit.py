@@ -174,6 +174,40 @@ async def test_a_catalog_that_cannot_be_opened_again_fails_each_batch_until_it_c
     assert await names(catalog) == ["d"]
 
 
+class Refused(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("writes", "runs"), [(True, 2), (False, 1)], ids=["had written", "had only read"]
+)
+async def test_a_change_that_fails_takes_nobody_along(
+    catalog: SqliteCatalog, turn: Turn, *, writes: bool, runs: int
+) -> None:
+    """And when it has written nothing, nobody has to run again."""
+    ran = []
+
+    def fails() -> Change[str]:
+        if writes:
+            yield PUT, ("gone", 1)
+        else:
+            yield NAMES, ("", 1)
+        raise Refused
+
+    def counted() -> Change[str]:
+        ran.append(1)
+        return (yield from put("kept")())
+
+    with turn.taken():
+        tasks = [asyncio.ensure_future(catalog.commit(each)) for each in (counted, fails)]
+        await asyncio.sleep(0)
+    kept, failed = await asyncio.gather(*tasks, return_exceptions=True)
+    assert kept == "kept"
+    assert isinstance(failed, Refused)
+    assert await names(catalog) == ["kept"]
+    assert len(ran) == runs
+
+
 async def test_a_change_whose_caller_has_gone_is_not_run(
     catalog: SqliteCatalog, turn: Turn
 ) -> None:

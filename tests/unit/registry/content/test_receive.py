@@ -35,8 +35,11 @@ class Recorded:
         self.offset += len(self.writes[-1])
         return self.offset, Digest(f"digest at {self.offset}")
 
-    async def keep(self, expected: Digest, *, trusted: Digest | None = None) -> Kept:
-        raise NotImplementedError
+    async def keep(
+        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
+    ) -> Kept:
+        await self.append(last)
+        return Kept(expected, self.offset)
 
     async def close(self) -> None:
         raise NotImplementedError
@@ -75,10 +78,26 @@ async def test_one_write_is_under_way_while_the_next_parts_arrive() -> None:
 
     pump = asyncio.ensure_future(Pump(upload, 0).fill(watched()))
     await turns(50)
-    assert (upload.writing, arrived) == (1, [0, 1, 2, 3])
+    assert (upload.writing, arrived) == (1, [0, 1, 2, 3, 4])
     upload.gate.set()
     await pump
     assert (upload.most, upload.offset) == (1, 4 * BATCH)
+
+
+async def test_the_last_batch_is_written_by_keeping() -> None:
+    upload = Recorded()
+    pump = Pump(upload, 0)
+    assert await pump.take(parts(BATCH, BATCH, 5)) == 2 * BATCH + 5
+    assert [len(each) for each in upload.writes] == [BATCH, BATCH]
+    assert await pump.keep(Digest("wanted")) == Kept("wanted", 2 * BATCH + 5)
+    assert [len(each) for each in upload.writes] == [BATCH, BATCH, 5]
+
+
+async def test_rule_6_a_cut_is_raised_where_a_part_is_of_no_use() -> None:
+    upload = Recorded()
+    with pytest.raises(ClientGone):
+        await Pump(upload, 0).take(parts(10, 20, cut=True))
+    assert upload.writes == []
 
 
 async def test_rule_6_a_cut_is_told_and_what_came_before_is_written() -> None:

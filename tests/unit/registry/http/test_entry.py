@@ -19,6 +19,7 @@ from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import (
+    WHOLE,
     BodyTooLarge,
     BodyTooSlow,
     ClientGone,
@@ -267,6 +268,55 @@ async def test_a_body_that_stops_coming_is_given_up() -> None:
     slow = request(rsgi.Wire(never()), headers={"transfer-encoding": "chunked"})
     with pytest.raises(BodyTooSlow):
         await slow.body(10)
+    assert not await slow.drained(100, 1)
+
+
+async def all_of(asked: Request) -> list[bytes]:
+    return [part async for part in asked.all_or_nothing()]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"content-length": "5"}, [b"12345"]),
+        ({"transfer-encoding": "chunked"}, [b"123", b"45"]),
+        ({}, [b"123", b"45"]),
+    ],
+)
+async def test_a_small_body_that_is_announced_comes_in_one_piece(
+    headers: dict[str, str], expected: list[bytes]
+) -> None:
+    asked = request(rsgi.Wire([b"123", b"45"]), headers=headers)
+    assert expected == await all_of(asked)
+    assert asked.ended
+
+
+async def test_a_large_body_comes_in_parts() -> None:
+    parts = [bytes(WHOLE), b"1"]
+    asked = request(rsgi.Wire(parts), headers={"content-length": str(WHOLE + 1)})
+    assert parts == await all_of(asked)
+
+
+async def test_no_body_is_no_part() -> None:
+    assert await all_of(request(headers={"content-length": "0"})) == []
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["told", "found out"])
+async def test_rule_6_a_small_body_that_was_cut_is_none(*, cut: bool) -> None:
+    asked = request(rsgi.Wire([b"123"], cut=cut), headers={"content-length": "5"})
+    with pytest.raises(ClientGone):
+        await all_of(asked)
+    assert not await asked.drained(100, 1)
+
+
+async def test_a_small_body_that_stops_coming_is_given_up() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"1"
+        await asyncio.Event().wait()
+
+    slow = request(rsgi.Wire(never()), headers={"content-length": "5"})
+    with pytest.raises(BodyTooSlow):
+        await all_of(slow)
     assert not await slow.drained(100, 1)
 
 

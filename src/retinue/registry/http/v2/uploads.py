@@ -1,5 +1,7 @@
 """Uploads of blobs (end-4a to 4c, 5, 6, 11, 13, 14)."""
 
+from collections.abc import AsyncIterable
+
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
@@ -33,7 +35,8 @@ async def post(services: Services, request: Request, name: str, rest: str) -> Re
             return _created(name, digest)
     elif "digest" in params:
         digest = digests.parse(params["digest"])
-        await upload.store(services, name, digest, _body(services, request))
+        body = _body(services, request, request.all_or_nothing())
+        await upload.store(services, name, digest, body)
         return _created(name, digest)
     algorithm = params.get("digest-algorithm", "sha256")
     ticket = upload.begin(services, name, request.principal.name, algorithm)
@@ -48,7 +51,8 @@ async def get(services: Services, request: Request, name: str, rest: str) -> Res
 
 async def patch(services: Services, request: Request, name: str, rest: str) -> Response:
     ticket = _ticket(services, request, name, rest)
-    received = await upload.append(services, ticket, _body(services, request))
+    body = _body(services, request, request.chunks())
+    received = await upload.append(services, ticket, body)
     return Response(202, _session(ticket, received))
 
 
@@ -58,7 +62,8 @@ async def put(services: Services, request: Request, name: str, rest: str) -> Res
     if text is None:
         raise UploadInvalid("the PUT that ends an upload needs the parameter digest")
     digest = digests.parse(text)
-    await upload.finish(services, ticket, digest, _body(services, request))
+    body = _body(services, request, request.all_or_nothing())
+    await upload.finish(services, ticket, digest, body)
     return _created(name, digest)
 
 
@@ -71,11 +76,11 @@ def _ticket(services: Services, request: Request, name: str, rest: str) -> Ticke
     return sessions.check(services.secret, rest, name, request.principal.name)
 
 
-def _body(services: Services, request: Request) -> Body:
+def _body(services: Services, request: Request, chunks: AsyncIterable[bytes]) -> Body:
     """Raises MalformedRange, UploadInvalid, UploadTooLarge."""
     size = request.announced
     span = _span(request)
-    body = Body(request.chunks(), span, size)
+    body = Body(chunks, span, size)
     if body.span is not None and size is not None and size != body.span[1] - body.span[0]:
         raise UploadInvalid(f"a Content-Range of {body.size} bytes has Content-Length {size}")
     most = services.config.max_blob
