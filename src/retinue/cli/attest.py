@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.unsigned and args.key:
         raise BadUsage("--unsigned and --key exclude each other", "choose one")
+    if args.unsigned and (args.timestamp_server_url or args.rekor_url):
+        raise BadUsage("there is no signature to be witnessed", "leave --unsigned out")
     if args.format == "index":
         embedding.check(args)
     elif args.unsigned and args.replace:

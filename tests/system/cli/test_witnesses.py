@@ -306,3 +306,8 @@ def test_a_dry_run_stamps_nothing(ask: Ask, dev: Server, image: str) -> None:
 def test_receipts_sign_nothing(ask: Ask, dev: Server, image: str, words: tuple[str, ...]) -> None:
     given = clock(dev) if words else ()
     assert ask("sign", "--receipts", *given, *words, image).code == 2
+
+
+def test_what_nobody_signs_nobody_witnesses(ask: Ask, dev: Server, image: str) -> None:
+    words = ("--unsigned", "--predicate", "sbom.json", *clock(dev), image)
+    assert ask("attest", *words).code == 2
