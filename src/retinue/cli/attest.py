@@ -12,13 +12,16 @@ it. That makes another index, so the digest changes, and the tag is moved to it.
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING
 
 from retinue.cli import embedding, hands, options, signing
 from retinue.cli.problems import BadUsage
 from retinue.cli.render import emit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retinue.cli.hands import Hand
     from retinue.cli.signing import Work
     from retinue.client.remote import Remote
@@ -28,6 +31,8 @@ FORMATS = {**signing.FORMATS, "index": "unsigned, inside of the index, whose dig
 
 MAX_PREDICATE = 96 * 1024 * 1024
 """Bytes of a predicate; in base64 it must fit into the 128 MiB that a statement may have."""
+LARGE = 4 * 1024 * 1024
+"""A predicate of so many bytes waits in a file, and images are attested one after the other."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +68,16 @@ def run(args: argparse.Namespace) -> int:
         embedding.check(args)
     elif args.unsigned and args.replace:
         raise BadUsage("--replace is for what the same signer said", "leave --unsigned out")
-    predicate = _predicate(args)
     by = None if args.unsigned else hands.hand(args)
-    done = asyncio.run(signing.each(args, lambda work: _attest(args, predicate, by, work)))
+    with SpooledTemporaryFile(max_size=LARGE) as predicate:
+        size = predicate.write(_predicate(args))
+        done = asyncio.run(
+            signing.each(
+                args,
+                lambda work: _attest(args, predicate, by, work),
+                at_once=signing.AT_ONCE if size < LARGE else 1,
+            )
+        )
     emit(
         {
             "attested": [signing.data(work, papers) for work, papers in done],
@@ -115,25 +127,35 @@ def _utf8(content: bytes) -> str:
 
 
 async def _attest(
-    args: argparse.Namespace, predicate: bytes, by: "Hand | None", work: "Work"
+    args: argparse.Namespace, predicate: IO[bytes], by: "Hand | None", work: "Work"
 ) -> "list[Attached]":
     from retinue.attest.attestation import Attestation
     from retinue.papers.kinds import predicate_type
 
     if args.format == "index":
-        return await embedding.embed(args, predicate, work)
-    said = Attestation(predicate_type(args.type), predicate, ((work.image, work.subject.digest),))
-    statement = said.statement()
+        return await embedding.embed(args, _all(predicate), work)
+
+    def statement() -> bytes:
+        """Made when it is needed, and kept no longer: it may be large."""
+        about = ((work.image, work.subject.digest),)
+        return Attestation(predicate_type(args.type), _all(predicate), about).statement()
+
     if args.dry_run:
+        statement()
         return []
     if by is None:
-        return [await _unsigned(work, statement)]
+        return [await _unsigned(work, statement())]
     papers: list[Attached] = []
     if args.format in {"bundle", "both"}:
-        papers.append(await _bundle(args, work, statement, by))
+        papers.append(await _bundle(args, work, by.bundle(statement()), by))
     if args.format in {"legacy", "both"}:
-        papers.append(await _legacy(args, work, statement, by))
+        papers.append(await _legacy(args, work, by.envelope(statement()), by))
     return papers
+
+
+def _all(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 async def _unsigned(work: "Work", statement: bytes) -> "Attached":
@@ -144,15 +166,12 @@ async def _unsigned(work: "Work", statement: bytes) -> "Attached":
     return await attach_statement(work.store, work.subject, statement, created=datetime.now(UTC))
 
 
-async def _bundle(
-    args: argparse.Namespace, work: "Work", statement: bytes, by: "Hand"
-) -> "Attached":
+async def _bundle(args: argparse.Namespace, work: "Work", bundle: bytes, by: "Hand") -> "Attached":
     from datetime import UTC, datetime
 
     from retinue.papers.attach import attach_bundle
 
     registry = _deleting(work) if args.replace else None
-    bundle = by.bundle(statement)
     attached = await attach_bundle(
         work.store,
         work.subject,
@@ -177,11 +196,11 @@ def _deleting(work: "Work") -> "Remote":
 
 
 async def _legacy(
-    args: argparse.Namespace, work: "Work", statement: bytes, by: "Hand"
+    args: argparse.Namespace, work: "Work", made: "tuple[bytes, Mapping[str, str]]", by: "Hand"
 ) -> "Attached":
     from retinue.papers.append import append_envelope
 
-    envelope, annotations = by.envelope(statement)
+    envelope, annotations = made
     return await append_envelope(
         work.store,
         work.subject,

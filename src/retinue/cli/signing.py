@@ -119,7 +119,9 @@ async def pause(attempt: int) -> None:
 
 
 async def each(
-    args: argparse.Namespace, do: Callable[[Work], "Awaitable[list[Attached]]"]
+    args: argparse.Namespace,
+    do: Callable[[Work], "Awaitable[list[Attached]]"],
+    at_once: int = AT_ONCE,
 ) -> "list[tuple[Work, list[Attached]]]":
     """Do something with every image that the references name, several at a time."""
     from functools import partial
@@ -133,13 +135,13 @@ async def each(
 
     async def one(location: "Location") -> "list[tuple[Work, list[Attached]]]":
         async with works(args, reached, location) as found:
-            papers = await bounded([partial(_done, do, work) for work in found], AT_ONCE)
+            papers = await bounded([partial(_done, do, work) for work in found], at_once)
         step()
         return list(zip(found, papers, strict=True))
 
     with progress.counter("image", len(locations)) as step:
         async with client(args, brief=True) as reached:
-            done = await bounded([partial(one, at) for at in locations], AT_ONCE)
+            done = await bounded([partial(one, at) for at in locations], at_once)
     return [pair for pairs in done for pair in pairs]
 
 

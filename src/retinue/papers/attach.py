@@ -4,14 +4,15 @@ A referrer is a manifest of its own: nobody can overwrite it. A store lists it w
 referrers API (`put_manifest` does). What is appended to a tag is in `append.py`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Protocol
 
 from retinue.attest.anchors import Trust
 from retinue.attest.proof import Proof
-from retinue.attest.statement import read_statement
+from retinue.attest.statement import Statement, read_statement
 from retinue.attest.target import Target
 from retinue.oci import names
 from retinue.oci.digest import Digest
@@ -88,22 +89,26 @@ async def attach_bundles(
     """Attach several at once, each as a referrer of its own.
 
     With `signer` (whose signatures these are), each must verify, and what he has said already is
-    not said again. Without, each must be about the subject. With `replacing`, what he said otherwise
+    not said again. Without, each must be about the subject, and the same bytes are not attached
+    twice. With `replacing`, what he said otherwise
     is looked for among papers of any size. Raises EvidenceError before anything is written.
     """
     target = Target(subject.digest, subject.media_type, subject.raw)
-    types = [_check(bundle, target, signer) for bundle in bundles]
+    words = [_word(bundle, target, signer) for bundle in bundles]
     largest = None if replacing else max(map(len, bundles), default=0)
-    present = await _present(store, subject, largest) if signer is not None else None
+    present = await _present(store, subject, largest, None if signer is None else Form.BUNDLE)
     done: list[Attached] = []
-    for bundle, predicate_type in zip(bundles, types, strict=True):
-        said = _said(bundle, predicate_type, present, target, signer)
+    for bundle, word in zip(bundles, words, strict=True):
+        made = bundle_paper(
+            subject, bundle, word.predicate_type, created, annotations or {}, inline=inline
+        )
+        if signer is None:
+            said = _Said(_holder(present, made.manifest))
+        else:
+            said = _said(word, present, target, signer)
         if said.digest is not None:
             done.append(Attached(said.digest, new=False, replaced=said.others))
             continue
-        made = bundle_paper(
-            subject, bundle, predicate_type, created, annotations or {}, inline=inline
-        )
         await put(store, made)
         done.append(Attached(made.manifest.digest, new=True, replaced=said.others))
     return tuple(done)
@@ -184,11 +189,15 @@ async def put(store: Store, made: Made) -> None:
 
 
 async def _present(
-    store: Store, subject: Manifest, size: int | None, form: Form = Form.BUNDLE
+    store: Store, subject: Manifest, size: int | None, form: Form | None
 ) -> Collected:
-    """What may say the same as a paper of this size: it differs by a signature, a log entry."""
+    """What may say the same as a paper of this size: it differs by a signature, a log entry.
+
+    Without a form no payloads are read.
+    """
     limits = Limits() if size is None else Limits(statement=size + DIFFERENCE)
-    return await collect(store, subject, depth=1, limits=limits, forms=(form,))
+    forms = () if form is None else (form,)
+    return await collect(store, subject, depth=1, limits=limits, forms=forms)
 
 
 async def _one(data: bytes) -> AsyncIterator[bytes]:
@@ -197,12 +206,20 @@ async def _one(data: bytes) -> AsyncIterator[bytes]:
 
 async def _attach_plain(store: Store, subject: Manifest, made: Made) -> Attached:
     present = await collect(store, subject, depth=1, forms=())
-    wanted = _holds(made.manifest)
-    for paper in present.papers:
-        if isinstance(paper.manifest, Manifest) and _holds(paper.manifest) == wanted:
-            return Attached(paper.digest, new=False)
+    there = _holder(present, made.manifest)
+    if there is not None:
+        return Attached(there, new=False)
     await put(store, made)
     return Attached(made.manifest.digest, new=True)
+
+
+def _holder(present: Collected, made: Manifest) -> Digest | None:
+    """A paper that holds the same bytes."""
+    wanted = _holds(made)
+    for paper in present.papers:
+        if isinstance(paper.manifest, Manifest) and _holds(paper.manifest) == wanted:
+            return paper.digest
+    return None
 
 
 def _holds(paper: Manifest) -> tuple[object, ...]:
@@ -211,19 +228,48 @@ def _holds(paper: Manifest) -> tuple[object, ...]:
     return paper.subject is not None, paper.artifact_type, layers
 
 
-def _check(bundle: bytes, target: Target, signer: Trust | None) -> str | None:
-    """The predicate type of a bundle that is about the target; None where it has no statement."""
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What a bundle says, by whom. A predicate may be large: of a statement only hashes are kept."""
+
+    predicate_type: str | None
+    statement: tuple[object, ...] | None = None
+    principal: str = ""
+    signature: str = ""
+    seen: Seen = frozenset()
+
+    def is_said_by(self, proof: Proof) -> bool:
+        """Whether a signer said the same: keyless signers have a key for each signature."""
+        return self.principal == proof.principal and (
+            self.signature == proof.signature
+            or (self.statement is not None and self.statement == _gist(proof.statement))
+        )
+
+
+def _gist(statement: Statement | None) -> tuple[object, ...] | None:
+    """What tells statements apart."""
+    if statement is None:
+        return None
+    predicate = sha256(statement.predicate).digest()
+    return statement.version, statement.subjects, statement.predicate_type, predicate
+
+
+def _word(bundle: bytes, target: Target, signer: Trust | None) -> _Word:
+    """Raises EvidenceError for what is not about the target, or not by the signer."""
     from retinue.attest.formats.bundle import read_bundle
     from retinue.attest.verify import verify_bundle
 
-    envelope = read_bundle(bundle).envelope
     if signer is not None:
-        verify_bundle(bundle, target, signer)
+        proof = verify_bundle(bundle, target, signer)
+        kind = proof.statement.predicate_type if proof.statement is not None else None
+        seen = _seen(bundle, proof, signer)
+        return _Word(kind, _gist(proof.statement), proof.principal, proof.signature, seen)
+    envelope = read_bundle(bundle).envelope
     if envelope is None:
-        return None
+        return _Word(None)
     statement = statement_in(envelope)
     target.subject_of(statement)
-    return statement.predicate_type
+    return _Word(statement.predicate_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,26 +280,14 @@ class _Said:
     others: tuple[Digest, ...] = ()
 
 
-def _said(
-    bundle: bytes,
-    predicate_type: str | None,
-    present: Collected | None,
-    target: Target,
-    signer: Trust | None,
-) -> _Said:
-    if present is None or signer is None:
-        return _Said()
-    from retinue.attest.verify import verify_bundle
-
-    new = verify_bundle(bundle, target, signer)
+def _said(word: _Word, present: Collected, target: Target, signer: Trust) -> _Said:
     same: list[Digest] = []
     others: list[Digest] = []
-    wanted = _seen(bundle, new, signer)
     alone = {paper.digest for paper in present.papers if _is_one_referrer(paper)}
     for paper, proof, content in _proofs(present, target, signer):
-        if _same(new, proof):
-            same += [paper] if wanted <= _seen(content, proof, signer) else []
-        elif proof.statement is not None and proof.statement.predicate_type == predicate_type:
+        if word.is_said_by(proof):
+            same += [paper] if word.seen <= _seen(content, proof, signer) else []
+        elif proof.statement is not None and proof.statement.predicate_type == word.predicate_type:
             others += [paper] if paper in alone else []
     return _Said(same[0] if same else None, tuple(dict.fromkeys(others)))
 
@@ -270,27 +304,17 @@ def _seen(bundle: Content, proof: Proof, signer: Trust) -> Seen:
 
 def _proofs(
     present: Collected, target: Target, signer: Trust, form: Form = Form.BUNDLE
-) -> Sequence[tuple[Digest, Proof, Content]]:
-    """What this signer's papers of a form that are there prove."""
-    found: list[tuple[Digest, Proof, Content]] = []
+) -> Iterator[tuple[Digest, Proof, Content]]:
+    """What this signer's papers of a form that are there prove, one by one: they may be large."""
     for paper in present.papers:
         for part in paper.parts:
             content = present.contents.get(part.blob.digest) if part.blob is not None else None
             if part.form is form and content is not None:
-                outcomes = prove(part.form, part.blob, content, target, signer)
-                proofs = (each for each in outcomes if isinstance(each, Proof))
-                found += [(paper.digest, each, content) for each in proofs]
-    return found
+                for outcome in prove(part.form, part.blob, content, target, signer):
+                    if isinstance(outcome, Proof):
+                        yield paper.digest, outcome, content
 
 
 def _lasting(proof: Proof) -> tuple[object, ...]:
     """What a notation signature says besides when it was made."""
     return proof.principal, dict(proof.annotations)
-
-
-def _same(one: Proof, other: Proof) -> bool:
-    """Whether a signer said the same: keyless signers have a key for each signature."""
-    return one.principal == other.principal and (
-        one.signature == other.signature
-        or (one.statement is not None and one.statement == other.statement)
-    )

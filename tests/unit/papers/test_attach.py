@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -93,6 +94,39 @@ async def test_other_content_of_the_same_type_is_told_as_replaced() -> None:
     newer = attestation("ci", b'{"bomFormat":"CycloneDX","components":[]}')
     new = await attach_bundle(store, IMAGE, newer, created=CREATED, signer=trusting("ci"))
     assert (old.digest,) == new.replaced
+
+
+async def test_what_was_said_otherwise_is_told_when_the_same_is_there_too() -> None:
+    store = await stored()
+    old = await attach_bundle(store, IMAGE, attestation("ci"), created=CREATED)
+    newer = attestation("ci", b'{"bomFormat":"CycloneDX","components":[]}')
+    new = await attach_bundle(store, IMAGE, newer, created=CREATED)
+    again = await attach_bundle(store, IMAGE, newer, created=CREATED, signer=trusting("ci"))
+    assert (new.digest, False, (old.digest,)) == (again.digest, again.new, again.replaced)
+
+
+@pytest.mark.parametrize("replacing", [True, False])
+async def test_a_much_larger_one_is_looked_for_only_to_replace_it(replacing: bool) -> None:
+    store = await stored()
+    large = attestation("ci", json.dumps({"filler": "x" * 500_000}).encode())
+    old = await attach_bundle(store, IMAGE, large, created=CREATED)
+    new = await attach_bundle(
+        store,
+        IMAGE,
+        attestation("ci"),
+        created=CREATED,
+        signer=trusting("ci"),
+        replacing=replacing,
+    )
+    assert new.replaced == ((old.digest,) if replacing else ())
+
+
+async def test_the_same_bytes_are_attached_once_whenever_that_is() -> None:
+    store = await stored()
+    bundle = attestation("ci")
+    first = await attach_bundle(store, IMAGE, bundle, created=CREATED)
+    again = await attach_bundle(store, IMAGE, bundle, created=CREATED + timedelta(days=1))
+    assert (first.digest, False) == (again.digest, again.new)
 
 
 async def test_several_at_once_are_all_there() -> None:

@@ -6,6 +6,7 @@ https://github.com/secure-systems-lab/dsse/blob/master/protocol.md and envelope.
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from json import dumps
 from typing import Any
 
@@ -117,10 +118,17 @@ def write_envelope(payload_type: str, payload: bytes, signature: bytes) -> bytes
 
 
 _PLACE = "~payload~"
+_PIECE = 3 * 256 * 1024
+"""Bytes that are encoded at once: a multiple of three, so that the pieces are one base64."""
 
 
 def filled(document: dict[str, Any], payload: bytes) -> bytes:
     """The JSON of an envelope, or of what holds one, around a payload that may be large."""
     text = dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     before, after = text.split(f'"payload":"{_PLACE}"'.encode())
-    return b"".join((before, b'"payload":"', b64encode(payload), b'"', after))
+    whole = BytesIO()  # a large payload is not held in base64 besides
+    whole.write(before + b'"payload":"')
+    for start in range(0, len(payload), _PIECE):
+        whole.write(b64encode(payload[start : start + _PIECE]))
+    whole.write(b'"' + after)
+    return whole.getvalue()
