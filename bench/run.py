@@ -75,7 +75,7 @@ def main() -> int:
     args = _arguments()
     work = Path(args.work or tempfile.mkdtemp(prefix="retinue-bench-"))
     load = build_load(work)
-    peers = [p for p in PEERS if not args.peers or any(x in p.name for x in args.peers)]
+    peers = [p for p in PEERS if not args.peers or p.name in args.peers]
     rows = [r for r in ROWS if not args.rows or any(x in r.name for x in args.rows)]
     results: Results = defaultdict(lambda: defaultdict(list))
     for number in range(args.rounds):
@@ -96,7 +96,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure registries side by side.")
-    parser.add_argument("--peers", nargs="*", help="names, or parts of them; default all installed")
+    parser.add_argument("--peers", nargs="*", help="names; default all installed")
     parser.add_argument("--rows", nargs="*", help="rows, or parts of their names; default all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4, help="seconds per row")
