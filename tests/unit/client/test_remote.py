@@ -7,8 +7,20 @@ from unittest import mock
 import pytest
 
 import builders
-from loopback import Call, Registry, Reply, Repo, Switches, client, error, fill, serving
+from loopback import (
+    Call,
+    Registry,
+    Reply,
+    Repo,
+    Switches,
+    at_once,
+    client,
+    error,
+    fill,
+    serving,
+)
 from retinue.client import upload
+from retinue.client.client import Client
 from retinue.client.credentials.credential import Credential, IdentityToken, Password
 from retinue.client.errors import (
     Forbidden,
@@ -22,6 +34,7 @@ from retinue.client.errors import (
 from retinue.client.registry import ping, repositories
 from retinue.client.remote import Remote
 from retinue.client.transfer import one
+from retinue.client.transport import Settings, Transport
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.links import Way
@@ -95,6 +108,23 @@ async def test_who_is_not_known_is_told_to_log_in(
     async with serving(switches) as registry, client(credential) as made:
         with pytest.raises(Unauthorized, match=r"retinue login 127\.0\.0\.1"):
             await made.remote(registry.host, "a/b").resolve("v1")
+
+
+@pytest.mark.parametrize("brief", [True, False])
+async def test_a_brief_program_finds_out_once_what_authorises_it(brief: bool) -> None:
+    asked: list[str | None] = []
+
+    def credentials(_: str, repository: str | None) -> Credential:
+        asked.append(repository)
+        return ME
+
+    async with serving(Switches(bearer=True)) as registry:
+        transport = Transport(Settings(), random=lambda: 0.5, sleep=at_once)
+        async with Client(transport, credentials, brief=brief) as made:
+            for name in ("a/b", "a/b", "c"):
+                await made.remote(registry.host, name).resolve("v1")
+        times = 2 if brief else 3
+        assert (times, times) == (len(asked), len(registry.tokens))
 
 
 # ---- errors

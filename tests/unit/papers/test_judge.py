@@ -368,6 +368,15 @@ async def test_many_junk_layers_do_not_hide_a_signature() -> None:
     assert sum(fact.verdict is Verdict.VERIFIED for fact in found) == 1
 
 
+@pytest.mark.parametrize("sboms", [True, False])
+async def test_an_sbom_is_counted_only_for_those_who_ask(sboms: bool) -> None:
+    store = await stored()
+    await attach_bundle(store, IMAGE, attestation("ci"), created=CREATED)
+    collected = await collect(store, IMAGE)
+    (fact,) = derive(collected, trusting("ci"), Wanted(provenance=False, sboms=sboms)).facts
+    assert (fact.verdict, sboms) == (Verdict.VERIFIED, "components" in fact.claims)
+
+
 async def test_an_envelope_tells_each_of_its_signers() -> None:
     store = await stored()
     one_, two = (json.loads(sign_envelope(statement(), signer(n))) for n in ("ci", "release"))
