@@ -240,7 +240,8 @@ async def test_one_bundle_in_three_manifests_is_three_facts_of_one_signature() -
     store = await stored()
     bundle = signature("ci")
     for hour in (1, 2, 3):
-        await attach_bundle(store, IMAGE, bundle, created=CREATED.replace(hour=hour))
+        created = CREATED.replace(hour=hour)
+        await put(store, bundle_paper(IMAGE, bundle, names.PREDICATE_SIGN, created, {}))
     found = await facts(store, "ci")
     assert (len(found), len({fact.signature for fact in found})) == (3, 1)
 

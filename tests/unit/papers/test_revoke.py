@@ -8,9 +8,10 @@ from paperkit import CREATED, IMAGE, OTHER, anchor, facts, signature, signer, st
 from retinue.attest.anchors import Trust
 from retinue.attest.errors import EvidenceError, Malformed
 from retinue.attest.sign import sign_statement
+from retinue.oci import names
 from retinue.oci.memory import MemoryStore
 from retinue.oci.stores import TagMoved
-from retinue.papers.attach import attach_bundle
+from retinue.papers.attach import attach_bundle, put
 from retinue.papers.revocationlist import (
     ListForked,
     ListLost,
@@ -24,6 +25,7 @@ from retinue.papers.revocationlist import (
 )
 from retinue.papers.revocations import Revocation, Revocations, stated
 from retinue.papers.revoke import fetch_list, publish_list, revocation_statement
+from retinue.papers.ways.bundle import bundle_paper
 
 NAME = "reg.acme/trust/revocations"
 WEEK = timedelta(days=7)
@@ -244,7 +246,8 @@ async def test_a_revoked_signature_stays_revoked_when_it_is_attached_again() -> 
     await attach_bundle(store, IMAGE, signature("ci"), created=CREATED)
     bundle = signature("ci")
     for hour in (13, 14):
-        await attach_bundle(store, IMAGE, bundle, created=CREATED.replace(hour=hour))
+        created = CREATED.replace(hour=hour)
+        await put(store, bundle_paper(IMAGE, bundle, names.PREDICATE_SIGN, created, {}))
     found = await facts(store, "ci")
     assert len(found) == 3
     assert all(ENTRY.voids(fact) for fact in found)
