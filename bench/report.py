@@ -18,7 +18,7 @@ def render(
     names = [p.name for p in peers] + (["nginx static"] if "nginx static" in results else [])
     lines = [
         f"{platform.machine()}, {args.rounds} rounds of {args.seconds:g} s per row, 2 workers,"
-        f" filled with {args.images:,} images of {args.papers} papers"
+        f" filled with {args.images:,} images of {args.papers_each} papers"
         f" in {args.repositories} repositories."
         if args.images
         else f"{platform.machine()}, {args.rounds} rounds of {args.seconds:g} s per row, 2 workers.",
