@@ -115,8 +115,12 @@ def running(peer: Peer, folder: Path) -> Iterator[Running | None]:
     if not command:
         yield None
         return
+    # What is set for these scripts is no option of the registry.
+    environ = {name: value for name, value in os.environ.items() if "RETINUE_" not in name}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environ, start_new_session=True
+        )
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(process, url, folder / "log")
