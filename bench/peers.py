@@ -116,7 +116,7 @@ def running(peer: Peer, folder: Path) -> Iterator[Running | None]:
         yield None
         return
     # What is set for these scripts is no option of the registry.
-    environ = {name: value for name, value in os.environ.items() if "RETINUE_" not in name}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RETINUE_")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=environ, start_new_session=True
