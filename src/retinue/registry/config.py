@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from retinue.errors import RetinueError
 
 PREFIX = "RETINUE_"
-FILE_VARIABLE = "RETINUE_CONFIG"
-"""Environment variable that names the configuration file; read by the command line."""
+FILE_VARIABLE = "RETINUE_CONFIG"  # names the configuration file; read by the command line
+NO_OPTIONS = {FILE_VARIABLE, "RETINUE_PASSWORD", "RETINUE_TOOLS", "RETINUE_VENV", "RETINUE_LARGE"}
 
 
 class BadOption(RetinueError):
@@ -396,5 +396,5 @@ def _from_file(file: Path | None) -> Iterable[tuple[str, object, str]]:
 
 def _from_environ(environ: Mapping[str, str]) -> Iterable[tuple[str, object, str]]:
     for key, value in environ.items():
-        if key.startswith(PREFIX) and key != FILE_VARIABLE:
+        if key.startswith(PREFIX) and key not in NO_OPTIONS:
             yield key.removeprefix(PREFIX).lower(), value, f"environment {key}"

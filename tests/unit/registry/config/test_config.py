@@ -30,6 +30,11 @@ def test_flags_win_over_the_environment_which_wins_over_the_file(tmp_path: Path)
     assert (config.listen, config.threads, config.workers) == ("127.0.0.1:3", 2, 1)
 
 
+def test_what_belongs_to_the_command_line_and_the_scripts_is_no_option() -> None:
+    environ = {"RETINUE_PASSWORD": "a key's", "RETINUE_TOOLS": "/tools", "RETINUE_VENV": "venv"}
+    assert load({}, environ) == load({}, {})
+
+
 def test_each_value_is_shown_with_where_it_came_from(tmp_path: Path) -> None:
     file = toml(tmp_path, "workers = 3\n")
     shown = {s.name: s for s in explain({"threads": "2"}, {"RETINUE_CACHE": "1MiB"}, file)}
