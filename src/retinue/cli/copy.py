@@ -23,6 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "destination", metavar="DESTINATION", help="the same forms; the tag may be left out"
     )
     parser.add_argument("--all-tags", action="store_true", help="copy every tag of the repository")
+    how(parser)
+
+
+def how(parser: argparse.ArgumentParser) -> None:
+    """What comes along, and how; the same for `save` and `load`."""
     options.platform(parser)
     options.without_papers(parser)
     options.papers_in(parser)

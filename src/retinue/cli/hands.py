@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from retinue.cli import passwords
 from retinue.cli.problems import BadUsage
-from retinue.cli.witnesses import MAX_FILE, read, witnesses
+from retinue.cli.reading import read_file
+from retinue.cli.witnesses import MAX_FILE, witnesses
 
 if TYPE_CHECKING:
     from retinue.attest.anchors import Trust
@@ -218,7 +219,7 @@ def _services(args: argparse.Namespace) -> "Services | None":
     if args.trust_config is not None:
         from retinue.attest.services import read_client_config
 
-        return read_client_config(read(args.trust_config), now)
+        return read_client_config(read_file(args.trust_config, MAX_FILE), now)
     if args.signing_config is None:
         return None
     if args.trusted_root is None:
@@ -226,7 +227,11 @@ def _services(args: argparse.Namespace) -> "Services | None":
     from retinue.attest.root import read_root
     from retinue.attest.services import read_signing_config
 
-    return read_signing_config(read(args.signing_config), read_root(read(args.trusted_root)), now)
+    return read_signing_config(
+        read_file(args.signing_config, MAX_FILE),
+        read_root(read_file(args.trusted_root, MAX_FILE)),
+        now,
+    )
 
 
 def _token_hand(args: argparse.Namespace, services: "Services | None") -> TokenHand:
@@ -248,7 +253,7 @@ def _token(path: str | None) -> str | None:
     if path == "-":
         return sys.stdin.read(MAX_FILE).strip()
     if path is not None:
-        return read(Path(path)).decode().strip()
+        return read_file(Path(path), MAX_FILE).decode().strip()
     return os.environ.get(TOKEN) or None
 
 

@@ -175,17 +175,22 @@ async def _publish(
     from datetime import UTC, datetime
 
     from retinue.attest.sign import sign_statement
+    from retinue.cli.reading import duration
     from retinue.oci.reference import parse
     from retinue.papers.revocationlist import next_version, only, verify_list
     from retinue.papers.revoke import publish_list
-    from retinue.policy.units import duration
 
     assert policy.revocation is not None
     assert policy.revocation.list is not None
     previous, add, undo = change
     name, now = policy.revocation.list, datetime.now(UTC).replace(microsecond=0)
     statement = next_version(
-        name, previous, add=add, undo=undo, issued=now, expires=now + duration(args.expires)
+        name,
+        previous,
+        add=add,
+        undo=undo,
+        issued=now,
+        expires=now + duration(args.expires, "--expires"),
     )
     bundle = sign_statement(statement, signer)
     made = verify_list(bundle, name, only(policy.trust, policy.revocation.revokers))

@@ -99,18 +99,17 @@ async def _bundles(args: argparse.Namespace, by: "Hand", work: "Work") -> "tuple
 
 def _tag_statement(lasts: str, work: "Work", now: Any) -> bytes:
     """That the tag names this image from now on, for a while; raises BadUsage."""
-    from retinue.attest.attestation import Attestation
     from retinue.cli.judging import tag_of
-    from retinue.oci import names
-    from retinue.papers.predicates import TagStatement, write_tag
-    from retinue.policy.units import duration
+    from retinue.cli.reading import duration
+    from retinue.papers.predicates import TagStatement
+    from retinue.papers.revoke import tag_statement
 
     tag = tag_of(work.location)
     if tag is None:
         raise BadUsage(f"{work.location} has no tag to state", "name the image by its tag")
     digest = work.subject.digest
-    said = TagStatement(work.image, tag, digest, now, now + duration(lasts))
-    return Attestation(names.PREDICATE_TAG, write_tag(said), ((work.image, digest),)).statement()
+    until = now + duration(lasts, "--tag-statement")
+    return tag_statement(work.subject, TagStatement(work.image, tag, digest, now, until))
 
 
 async def _legacy(args: argparse.Namespace, by: "Hand", work: "Work") -> "Attached":

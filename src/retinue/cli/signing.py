@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,7 @@ async def pause(attempt: int) -> None:
 
 async def each(
     args: argparse.Namespace,
-    do: Callable[[Work], "Awaitable[list[Attached]]"],
+    do: Callable[[Work], "Coroutine[Any, Any, list[Attached]]"],
     at_once: int = AT_ONCE,
 ) -> "list[tuple[Work, list[Attached]]]":
     """Do something with every image that the references name, several at a time."""
@@ -135,7 +135,7 @@ async def each(
 
     async def one(location: "Location") -> "list[tuple[Work, list[Attached]]]":
         async with works(args, reached, location) as found:
-            papers = await bounded([partial(_done, do, work) for work in found], at_once)
+            papers = await bounded([partial(do, work) for work in found], at_once)
         step()
         return list(zip(found, papers, strict=True))
 
@@ -143,10 +143,6 @@ async def each(
         async with client(args, brief=True) as reached:
             done = await bounded([partial(one, at) for at in locations], at_once)
     return [pair for pairs in done for pair in pairs]
-
-
-async def _done(do: Callable[[Work], "Awaitable[list[Attached]]"], work: Work) -> "list[Attached]":
-    return await do(work)
 
 
 def data(work: Work, papers: "list[Attached]") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from retinue.cli import options
 from retinue.cli.problems import BadUsage
+from retinue.cli.reading import read_file
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -114,7 +115,7 @@ def _root(path: Path | None) -> "TrustedRoot | None":
         return None
     from retinue.attest.root import read_root
 
-    return read_root(_read(path))
+    return read_root(read_file(path, MAX_FILE))
 
 
 def _certificates(path: Path | None) -> "tuple[Certificate, ...]":
@@ -123,7 +124,7 @@ def _certificates(path: Path | None) -> "tuple[Certificate, ...]":
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        return tuple(load_pem_x509_certificates(_read(path)))
+        return tuple(load_pem_x509_certificates(read_file(path, MAX_FILE)))
     except ValueError as problem:
         raise BadUsage(f"{path} holds no certificates", "name a PEM file") from problem
 
@@ -143,12 +144,6 @@ def from_file(path: Path) -> "Policy":
 
     form = "json" if path.suffix == ".json" else "toml"
     with Root(path.absolute().parent) as root:
-        return load(_read(path), form=form, read=lambda name: root.read(name, MAX_FILE))
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        raw = file.read(MAX_FILE + 1)
-    if len(raw) > MAX_FILE:
-        raise BadUsage(f"{path} has more than {MAX_FILE} bytes", "name another file")
-    return raw
+        return load(
+            read_file(path, MAX_FILE), form=form, read=lambda name: root.read(name, MAX_FILE)
+        )

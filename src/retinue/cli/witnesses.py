@@ -1,10 +1,10 @@
 """Who is asked to witness a signature by a key: a timestamp authority, a log, by the options."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retinue.cli.problems import BadUsage
+from retinue.cli.reading import read_file
 
 if TYPE_CHECKING:
     from retinue.attest.root import TrustedRoot
@@ -39,8 +39,8 @@ def _of_config(args: argparse.Namespace) -> "Witnesses | None":
 
     now = datetime.now(UTC)
     if args.trust_config is not None:
-        return read_client_witnesses(read(args.trust_config), now)
-    return read_signing_witnesses(read(args.signing_config), root(args), now)
+        return read_client_witnesses(read_file(args.trust_config, MAX_FILE), now)
+    return read_signing_witnesses(read_file(args.signing_config, MAX_FILE), root(args), now)
 
 
 def _of_addresses(args: argparse.Namespace) -> "Witnesses":
@@ -57,16 +57,7 @@ def root(args: argparse.Namespace) -> "TrustedRoot | None":
         return None
     from retinue.attest.root import read_root
 
-    return read_root(read(args.trusted_root))
-
-
-def read(path: Path) -> bytes:
-    """A file of bounded size; raises BadUsage."""
-    with path.open("rb") as file:
-        raw = file.read(MAX_FILE + 1)
-    if len(raw) > MAX_FILE:
-        raise BadUsage(f"{path} has more than {MAX_FILE} bytes", "name another file")
-    return raw
+    return read_root(read_file(args.trusted_root, MAX_FILE))
 
 
 def _check_legacy(found: "Witnesses") -> None:

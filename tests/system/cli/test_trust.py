@@ -76,6 +76,13 @@ def test_what_was_signed_verifies_and_what_was_not_does_not(ask: Ask, image: str
     assert ask("verify", "--key", "sec.pub", image).code == 11
 
 
+def test_a_tag_is_stated_beside_the_signature(ask: Ask, image: str) -> None:
+    assert ask("sign", "--key", "ci.key", "--tag-statement", "30d", image).code == 0
+    papers = ask("verify", "--key", "ci.pub", image, "--json").json[0]["papers"]
+    said = {paper["kind"]: paper["claims"].get("tag") for paper in papers}
+    assert said == {"signature": None, "tag-statement": "1"}
+
+
 def test_signing_again_adds_nothing(ask: Ask, image: str) -> None:
     for form in ("both", "both", "bundle", "legacy"):
         assert ask("sign", "--key", "ci.key", "--format", form, image).code == 0
@@ -197,6 +204,7 @@ def test_a_policy_is_checked_and_explained(ask: Ask, image: str, here: Path) -> 
         (("sign",), 2),
         (("verify",), 2),
         (("verify", "--key", "sbom.json"), 10),
+        (("sign", "--key", "ci.key", "--tag-statement", "soon"), 2),
         (("attest", "--key", "ci.key", "--predicate", "absent"), 10),
     ],
 )

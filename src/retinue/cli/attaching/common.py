@@ -1,12 +1,13 @@
 """What the tasks of `retinue attach` have in common."""
 
 import argparse
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retinue.cli import options, signing
 from retinue.cli.problems import BadUsage
+from retinue.cli.reading import read_file
 from retinue.cli.render import emit
 
 if TYPE_CHECKING:
@@ -23,16 +24,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise BadUsage(f"{path} has more than {MAX_FILE} bytes", "attach something smaller")
+    content = read_file(path, MAX_FILE)
     if not content.strip():
         raise BadUsage(f"{path} is empty", "there is nothing to attach")
     return content
 
 
-def attach(args: argparse.Namespace, do: Callable[["Work"], Awaitable["list[Attached]"]]) -> int:
+def attach(
+    args: argparse.Namespace, do: Callable[["Work"], Coroutine[Any, Any, "list[Attached]"]]
+) -> int:
     """Attach to one image, and say what was attached."""
     import asyncio
 

@@ -2,18 +2,13 @@
 
 import argparse
 
-from retinue.cli import copy, encrypt, options
+from retinue.cli import copy, options
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("destination", metavar="REFERENCE", help=options.REFERENCE)
     parser.add_argument("--dir", metavar="DIR", required=True, help="the folder")
-    options.platform(parser)
-    options.without_papers(parser)
-    options.papers_in(parser)
-    encrypt.arguments(parser)
-    options.json(parser)
-    options.network(parser)
+    copy.how(parser)
 
 
 def run(args: argparse.Namespace) -> int:
