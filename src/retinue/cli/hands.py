@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -208,7 +208,8 @@ def hand(args: argparse.Namespace) -> Hand:
         raise BadUsage("no key was named", f"give --key {there[0]}")
     if not sys.stdin.isatty():
         raise BadUsage("no key was named", "give --key, or make one: retinue key generate")
-    return KeyHand(open_signer(_make(), find))
+    new = passwords.password(args, confirm=True)
+    return KeyHand(open_signer(_make(new), new))
 
 
 def _services(args: argparse.Namespace) -> "Services | None":
@@ -257,10 +258,8 @@ def _token(path: str | None) -> str | None:
     return os.environ.get(TOKEN) or None
 
 
-def _make() -> str:
+def _make(password: Callable[[], bytes]) -> str:
     """A new key pair in this folder, if the user wants one; returns the private key's path."""
-    from getpass import getpass
-
     from retinue.attest.keys.generate import generate
     from retinue.cli.key.files import write_pair
 
@@ -268,9 +267,6 @@ def _make() -> str:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"", "y", "yes"}:
         raise BadUsage("no key was named", "give --key, or make one: retinue key generate")
-    password = getpass("Password for the new key: ")
-    if getpass("The same again: ") != password:
-        raise BadUsage("the two passwords differ", "try again")
-    pair = generate("p256", password.encode())
+    pair = generate("p256", password())
     private, _ = write_pair("retinue", pair.private, pair.public)
     return private
