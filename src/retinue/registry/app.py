@@ -29,7 +29,8 @@ from retinue.registry.catalog.opening import migrate_now, open_catalog
 from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import cores, listening, logs, memory, operations, traces
+from retinue.registry.http import listening, logs, memory, operations, traces
+from retinue.registry.http.cores import Cores
 from retinue.registry.http.early import Early, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
@@ -52,6 +53,7 @@ class Application:
         self._config = config
         self._shared = shared
         self._turn = turn
+        self._cores = Cores()
         self._open: _Open | None = None
 
     def __rsgi__(self, scope: Scope, wire: Wire) -> Awaitable[None]:
@@ -67,7 +69,7 @@ class Application:
             sys.exit(1)
         if self._config.pin and processes(self._config) >= len(os.sched_getaffinity(0)):
             with self._turn:
-                before = cores.keep_to_one()
+                before = self._cores.keep_to_one()
             loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
@@ -87,7 +89,7 @@ class Application:
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
         aside = self._shared.claim(self._turn, _alive)
-        entry = Entry(services, table, secrets.token_hex(4), aside)
+        entry = Entry(services, table, secrets.token_hex(4), aside, self._cores.send)
         if not config.traces:
             return _Open(Early(entry.hot, entry), services, blobs, worker, None)
         tracers = traces.provider(config.traces)

@@ -5,20 +5,76 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread, get_native_id
+from time import monotonic, sleep
 
 _PROC = Path("/proc")
 
+LARGE = 256 * 1024
+"""Bytes from which on a body takes longer to send than all the hops of its request."""
+LINGER = 1.0
+PACE = 100e6
+"""How long one is taken to be under way: so many seconds, and one more for so many bytes."""
 
-def keep_to_one() -> set[int]:
-    """Keep this thread, and those that it begins, on the core that fewest sibling processes keep to.
 
-    Returns the cores that it could use before. A request goes through two threads that wait for
-    each other. On one core, each runs when the other one waits; on several, also the scheduler is
-    waited for.
+class Cores:
+    """Keeps the network threads of this process on one core, but not while large bodies are sent.
+
+    A request goes through two threads that wait for each other. On one core, each runs when the
+    other one waits; on several, also the scheduler is waited for. To send a large body is the
+    work of many threads, and of whoever takes it on the same machine: there, one core is idle
+    while the other one is waited for.
     """
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {least_used(cores, map(_kept_to, _siblings()))})
-    return cores
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._sending = Event()
+
+    def keep_to_one(self) -> set[int]:
+        """Keep this thread, and those that it begins, on the core that fewest siblings keep to.
+
+        Returns the cores that it could use before.
+        """
+        cores = os.sched_getaffinity(0)
+        home = least_used(cores, map(_kept_to, _siblings()))
+        os.sched_setaffinity(0, {home})
+        Thread(target=self._watch, args=(home, cores), name="cores", daemon=True).start()
+        return cores
+
+    def send(self, size: int) -> None:
+        """A body of so many bytes is on its way. Any thread."""
+        if size < LARGE:
+            return
+        self._until = max(self._until, monotonic() + LINGER + size / PACE)
+        if not self._sending.is_set():
+            self._sending.set()
+
+    def _watch(self, home: int, cores: set[int]) -> None:
+        """Runs in a thread that always stays there: by it, new siblings see what is taken."""
+        while self._sending.wait():
+            self._sending.clear()
+            away = [each for each in _confined_to(home) if each != get_native_id()]
+            _confine(away, cores)
+            while (left := self._until - monotonic()) > 0:
+                sleep(left)
+            _confine(away, {home})
+
+
+def _confined_to(core: int) -> list[int]:
+    """Threads of this process."""
+    found = []
+    for thread in (_PROC / "self/task").iterdir():
+        with suppress(OSError):  # it ends meanwhile
+            if os.sched_getaffinity(int(thread.name)) == {core}:
+                found.append(int(thread.name))
+    return found
+
+
+def _confine(threads: Iterable[int], cores: set[int]) -> None:
+    for thread in threads:
+        if (_PROC / f"self/task/{thread}").exists():
+            with suppress(OSError):  # it ends meanwhile
+                os.sched_setaffinity(thread, cores)
 
 
 def least_used(cores: Iterable[int], kept: Iterable[set[int]]) -> int:

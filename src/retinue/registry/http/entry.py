@@ -47,11 +47,16 @@ _log = logging.getLogger("retinue.http")
 _access = logging.getLogger("retinue.access_log")
 
 
+def _nothing(_size: int) -> None:
+    return
+
+
 class Entry:
     """Answers every request.
 
     `table`: resource to its methods; `mark` begins the request ids of this process alone;
-    `aside`: metrics for the thread that calls `hot`, if it is another one.
+    `aside`: metrics for the thread that calls `hot`, if it is another one; `sending` is told the
+    size of each body that is sent.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Entry:
         table: Mapping[str, Methods],
         mark: str = "local",
         aside: Metrics | None = None,
+        sending: Callable[[int], None] = _nothing,
     ) -> None:
         config = services.config
         self._services = services
@@ -75,7 +81,8 @@ class Entry:
         self._always: Headers = _notice(config.notice)
         self._prefix = f"{mark}-"
         arrived = self._logged if config.access_log else self._named
-        self.hot = Hot(services, aside or services.metrics, arrived, self._always)
+        self._sending = sending
+        self.hot = Hot(services, aside or services.metrics, arrived, self._always, sending)
 
     async def __call__(self, scope: Scope, wire: Wire) -> None:
         begun = perf_counter()
@@ -92,6 +99,7 @@ class Entry:
                 LINGER_BYTES, LINGER_SECONDS
             )
             sent = self._send(request, response, closes=closes)
+            self._sending(sent)
             self.hot.keep(generation, request, route, response)
         finally:
             self._metrics.end(route[0], request.method, status, perf_counter() - begun, sent)

@@ -53,10 +53,16 @@ class Hot:
     """Answers up to `limit` bytes. One thread calls `keep`, one (the same or another) `answer`.
 
     `metrics` are those of the thread that calls `answer`. `always`: headers of every answer.
+    `sending` is told the size of each body that is sent.
     """
 
     def __init__(
-        self, services: Services, metrics: Metrics, arrived: Arrived, always: Headers
+        self,
+        services: Services,
+        metrics: Metrics,
+        arrived: Arrived,
+        always: Headers,
+        sending: Callable[[int], None],
     ) -> None:
         self._limit = services.config.cache // 4
         self._gate = services.access
@@ -66,6 +72,7 @@ class Hot:
         self._metrics = metrics
         self._arrived = arrived
         self._always = always
+        self._sending = sending
         self._page = Page(-1)
         self.generation = services.catalog.generation
 
@@ -94,6 +101,7 @@ class Hot:
             wire.response_file(200, headers, str(body.path))
         else:
             wire.response_bytes(200, headers, body)
+        self._sending(sent)
         if pulled is not None:
             self._pulls.record(*pulled, now)
         self._metrics.count(places, perf_counter() - begun, sent)
