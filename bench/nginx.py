@@ -42,7 +42,7 @@ http {{
 def measure(
     rows: list[Any],
     folder: Path,
-    wrk: Callable[[str, float], tuple[float, int]],
+    wrk: Callable[[str, float, int], tuple[float, int]],
     seconds: float,
     results: Any,
 ) -> None:
@@ -68,7 +68,7 @@ def measure(
         for row in rows:
             if row.load[0] in SIZES and row.method == "GET":
                 url = f"http://127.0.0.1:{port}/{row.load[0].replace(' ', '-')}"
-                rate, _ = wrk(url, seconds)
+                rate, _ = wrk(url, seconds, row.bytes_per_request)
                 value = rate * row.bytes_per_request / 1e9 if row.bytes_per_request else rate
                 results["nginx static"][row.name].append(value)
     finally:

@@ -18,7 +18,11 @@ from pathlib import Path
 from bench import nginx, report
 from bench.peers import PEERS, Peer, Running, cpu_seconds, running
 
-_RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_TOTALS = """done = function(summary)
+  io.write(string.format("total %d %d %d\\n", summary.requests, summary.bytes, summary.duration))
+end
+"""
+_TOTAL = re.compile(r"total (\d+) (\d+) (\d+)")
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*"
 _BAD = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)")
 
@@ -163,7 +167,8 @@ def _measure(
     """The figure of a row, and CPU milliseconds of the server per request."""
     before = cpu_seconds(server.pids())
     if row in READS and row.method == "GET":
-        rate, count = wrk(server.url + paths[row.load[0]], seconds)
+        url = server.url + paths[row.load[0]]
+        rate, count = wrk(url, seconds, row.bytes_per_request)
     else:
         path = paths.get(row.load[0], "")
         words = ("head", "-path", path) if row.method == "HEAD" else row.load
@@ -173,10 +178,14 @@ def _measure(
     return (rate * row.bytes_per_request / 1e9 if row.bytes_per_request else rate), cpu
 
 
-def wrk(url: str, seconds: float) -> tuple[float, int]:
-    """Requests per second over 16 connections, and their number; fails on any error answer."""
+def wrk(url: str, seconds: float, size: int = 0) -> tuple[float, int]:
+    """Requests per second over 16 connections, and their number; fails on any error answer.
+
+    Of answers of `size` bytes, what has come of one counts, too: of large ones only a few end
+    within the time, all at once.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(f'wrk.headers["Accept"] = "{ACCEPT}"\n')
+        script.write(f'wrk.headers["Accept"] = "{ACCEPT}"\n{_TOTALS}')
         script.flush()
         command = [
             "wrk",
@@ -192,10 +201,12 @@ def wrk(url: str, seconds: float) -> tuple[float, int]:
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if bad := _BAD.search(text):
         raise SystemExit(f"GET {url}: {bad[0]}")
-    rate = _RATE.search(text)
-    if rate is None:
+    totals = _TOTAL.search(text)
+    if totals is None:
         raise SystemExit(f"wrk said nothing that could be read:\n{text}")
-    return float(rate[1]), round(float(rate[1]) * seconds)
+    requests, received, microseconds = map(int, totals.groups())
+    count = received / size if size else requests
+    return count * 1e6 / microseconds, round(count)
 
 
 def _load(load: Path, url: str, *arguments: str) -> dict[str, str]:
