@@ -12,7 +12,7 @@ import pytest
 
 from builders import blobs_of, image
 from retinue.oci import digest as digests
-from retinue.registry.http.cores import _kept_to
+from retinue.registry.http.cores import _affinities, _kept_to
 from serving import Serving, until
 
 Start = Callable[..., Serving]
@@ -160,6 +160,27 @@ def test_a_worker_for_each_core_keeps_to_it_and_so_does_its_successor(start: Sta
     os.kill(first, signal.SIGKILL)
     until(lambda: bool(workers(registry) - before))
     until(each_has_its_own)
+
+
+def confined(registry: Serving) -> int:
+    """Threads that are kept to one core."""
+    return sum(len(each) == 1 for worker in workers(registry) for each in _affinities(worker))
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
+def test_a_large_body_frees_the_threads_that_send_it(start: Start) -> None:
+    count = len(os.sched_getaffinity(0))
+    registry = start(workers=str(count))
+    data = os.urandom(2 << 20)
+    blob = f"/v2/team/app/blobs/{digests.of(data)}"
+    path = f"/v2/team/app/blobs/uploads/?digest={digests.of(data)}"
+    assert registry.call("POST", path, data).status == 201
+    until(lambda: confined(registry) > count)  # one that watches in each, and those that serve
+    before = confined(registry)
+    assert registry.get(blob).body == data
+    until(lambda: confined(registry) < before)
+    until(lambda: confined(registry) >= before)
+    assert {len(_kept_to(worker)) for worker in workers(registry)} == {1}
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")

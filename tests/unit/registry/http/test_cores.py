@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event, get_native_id
 
 import pytest
 
@@ -56,12 +58,71 @@ def test_a_process_that_ended_keeps_to_nothing() -> None:
     assert cores._kept_to(ended.pid) == set()
 
 
-def test_only_this_thread_is_confined(monkeypatch: pytest.MonkeyPatch, sibling: int) -> None:
+def test_only_this_thread_is_confined_and_those_that_it_begins(
+    monkeypatch: pytest.MonkeyPatch, sibling: int
+) -> None:
     monkeypatch.setattr(cores, "_siblings", lambda: [sibling])
     free = os.sched_getaffinity(0)
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(cores.keep_to_one).result() == free
+        assert pool.submit(cores.Cores().keep_to_one).result() == free
         kept = pool.submit(os.sched_getaffinity, 0).result()
     others = free - {min(free)}
     assert kept == {min(others or free)}
     assert os.sched_getaffinity(0) == free
+
+
+class Pause:
+    """Stands in for the clock and for sleeping: time passes when somebody says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.asked: SimpleQueue[float] = SimpleQueue()
+        self.over = Event()
+        self.confined: SimpleQueue[set[int]] = SimpleQueue()
+        self._confine = cores._confine
+        monkeypatch.setattr(cores, "monotonic", lambda: self.now)
+        monkeypatch.setattr(cores, "sleep", self.sleep)
+        monkeypatch.setattr(cores, "_confine", self.confine)
+
+    def sleep(self, seconds: float) -> None:
+        self.asked.put(seconds)
+        assert self.over.wait(10)
+        self.over.clear()
+        self.now += seconds
+
+    def confine(self, threads: Iterable[int], to: set[int]) -> None:
+        self._confine(threads, to)
+        self.confined.put(to)
+
+
+def test_large_bodies_free_the_threads_for_as_long_as_they_may_take(
+    monkeypatch: pytest.MonkeyPatch, sibling: int
+) -> None:
+    monkeypatch.setattr(cores, "_siblings", lambda: [sibling])
+    pause = Pause(monkeypatch)
+    kept = cores.Cores()
+    with ThreadPoolExecutor(1) as pool:
+        free = pool.submit(kept.keep_to_one).result()
+        thread = pool.submit(get_native_id).result()
+        home = os.sched_getaffinity(thread)
+        kept.send(cores.LARGE - 1)
+        assert pause.confined.empty()
+
+        kept.send(int(cores.PACE))
+        assert pause.confined.get(timeout=10) == free
+        assert os.sched_getaffinity(thread) == free
+        assert pause.asked.get(timeout=10) == cores.LINGER + 1
+        kept.send(int(3 * cores.PACE))  # more of them, until later
+        pause.over.set()
+        assert pause.asked.get(timeout=10) == 2
+        pause.over.set()
+
+        assert pause.confined.get(timeout=10) == home
+        assert os.sched_getaffinity(thread) == home
+
+
+def test_a_thread_that_ended_is_left_out() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(get_native_id).result()
+    cores._confine([ended], os.sched_getaffinity(0))
+    assert ended not in cores._confined_to(min(os.sched_getaffinity(0)))
