@@ -1,16 +1,17 @@
 """A policy as values: what `file.load` and `inline` make, and `decide` reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
 from retinue.attest.proof import Format
 from retinue.oci.digest import Digest
+from retinue.papers import facts
 from retinue.papers.facts import Wanted
 from retinue.papers.kinds import Kind, kind_of_predicate
 from retinue.papers.limits import Limits
@@ -78,6 +79,19 @@ class Condition:
 
     def __str__(self) -> str:
         return f"{self.path} {self.op} {self.value!r}"
+
+
+class Demand(facts.Demand, Protocol):
+    """What a whole predicate must satisfy: `schema`, or `cel`. Equal ones ask for the same."""
+
+    @property
+    def field(self) -> str:
+        """How the policy file calls it."""
+        ...
+
+    def doubts(self, about: "PaperType") -> Iterator[str]:
+        """Why its author may have meant something else."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +164,7 @@ class Attestation:
     slsa: Slsa | None = None
     sbom: Sbom | None = None
     where: tuple[Condition, ...] = ()
+    demands: tuple[Demand, ...] = ()
     builders: bool = True
 
     @property
@@ -224,20 +239,11 @@ class Policy:
     @cached_property
     def wanted(self) -> Wanted:
         """What must be read of predicates for this policy."""
-        pointers = (
-            condition.path
-            for rule in self.rules
-            for attestation in rule.attestations
-            for condition in attestation.where
-        )
-        asked = [each for rule in self.rules for each in rule.attestations]
-        return Wanted(
-            frozenset(pointers),
-            provenance=any(
-                each.slsa or (each.builders and each.type.may_be(Kind.PROVENANCE)) for each in asked
-            ),
-            sboms=any(each.sbom is not None for each in asked),
-        )
+        return _wanted(self.rules)
+
+    def wanted_on(self, operation: Operation) -> Wanted:
+        """What of that must be read for one operation: what others ask for may take longer."""
+        return _wanted([rule for rule in self.rules if operation in rule.on])
 
     @cached_property
     def papers_in(self) -> tuple[str, ...]:
@@ -262,3 +268,15 @@ class Policy:
     def matching(self, image: str, operation: Operation) -> Iterator[Rule]:
         """The rules about an image when something is about to happen to it, in file order."""
         return (rule for rule in self.rules if operation in rule.on and rule.names(image))
+
+
+def _wanted(rules: Iterable[Rule]) -> Wanted:
+    asked = [each for rule in rules for each in rule.attestations]
+    return Wanted(
+        frozenset(condition.path for each in asked for condition in each.where),
+        provenance=any(
+            each.slsa or (each.builders and each.type.may_be(Kind.PROVENANCE)) for each in asked
+        ),
+        sboms=any(each.sbom is not None for each in asked),
+        demands=tuple((each.type.covers, demand) for each in asked for demand in each.demands),
+    )
