@@ -64,8 +64,9 @@ def _identity(args: argparse.Namespace) -> bool:
 
 
 def policy(args: argparse.Namespace) -> "Policy":
-    """What the file or the options say; raises BadUsage, PolicyInvalid, KeyUnusable."""
+    """What the file or the options say; raises BadUsage, PolicyInvalid, ImportRefused, KeyUnusable."""
     if args.policy is not None:
+        _refuse_programs(args.policy)
         if _said(args):
             raise BadUsage("--policy says whom to trust", "leave the other options out")
         return from_file(args.policy, cel=True)
@@ -145,9 +146,8 @@ def from_file(path: Path, *, cel: bool = False) -> "Policy":
     """
     from retinue.files import Root
     from retinue.policy.file import load
-    from retinue.policy.importers.programs import refuse
 
-    refuse(path.name)
+    _refuse_programs(path)
     form = "json" if path.suffix == ".json" else "toml"
     with Root(path.absolute().parent) as root:
         return load(
@@ -156,6 +156,13 @@ def from_file(path: Path, *, cel: bool = False) -> "Policy":
             read=lambda name: root.read(name, MAX_FILE),
             cel=_compile if cel else None,
         )
+
+
+def _refuse_programs(path: Path) -> None:
+    """cosign's `--policy` takes CUE and Rego."""
+    from retinue.policy.importers.programs import refuse
+
+    refuse(path.name)
 
 
 def _compile(text: str, path: str) -> "Demand":

@@ -37,6 +37,7 @@ def load(
         raise PolicyInvalid("version", "must be 1: that is all that this program knows")
     files = anchors.Files(read)
     trust = anchors.load(document, files)
+    rules = ruleset.load(document, trust, files, cel)  # names files, too: before the digest
     policy = Policy(
         digest=_digest(raw, files.contents),
         unmatched=document.choice("unmatched", Unmatched),
@@ -46,7 +47,7 @@ def load(
         revocation=_revocation(document.table("revocation"), trust)
         if document.has("revocation")
         else None,
-        rules=ruleset.load(document, trust, files, cel),
+        rules=rules,
     )
     document.done()
     return policy
