@@ -1,10 +1,11 @@
 """What was established about one paper."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from retinue.attest.proof import Format, TrustedTime
 from retinue.oci.digest import Digest
@@ -29,8 +30,7 @@ Claim: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 """A value of a predicate that a rule compares. What is not there is not among the claims."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One signature of one paper about one subject, or why there is none to speak of.
 
     Clock-free: windows, ages and revocations are applied by `decide`. A paper with several
@@ -55,9 +55,9 @@ class Fact:
     times: tuple[TrustedTime, ...] = ()
     logged: bool = False
     reference: str | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    certificate: Mapping[str, str] = field(default_factory=dict)
-    claims: Mapping[str, Claim] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
+    certificate: Mapping[str, str] = {}
+    claims: Mapping[str, Claim] = {}
     expires: datetime | None = None
     elsewhere: str | None = None
     """The repository it was found in, where that is not the subject's own."""
@@ -85,8 +85,7 @@ Covers: TypeAlias = Callable[[Kind, str | None], bool]
 """Whether something is about papers of a kind and a predicate type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a policy reads of predicates: JSON Pointers (RFC 6901), the claims that typed views of
     provenance and of SBOMs make, and what it demands of the whole of some. To read a predicate
     takes longer than to verify it."""
@@ -97,8 +96,7 @@ class Wanted:
     demands: tuple[tuple[Covers, Demand], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """Everything found about some subjects.
 
     `blind` names each way that could not be looked at, and each known paper that could not be

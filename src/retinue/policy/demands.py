@@ -1,7 +1,9 @@
 """What an attestation must be as a whole: `schema` and `cel`, beside `where` and the typed views."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from msgspec import Struct
 
 from retinue.policy.anchors import Files
 from retinue.policy.decision import Operation
@@ -22,20 +24,12 @@ MAX_LENGTH = 4096
 """Characters of an expression."""
 
 
-class Unevaluated:
+class Unevaluated(Struct, frozen=True):
     """An expression in a program that evaluates none: no predicate satisfies it."""
 
-    field = CEL
-    name = CEL
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Unevaluated) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
+    text: str
+    field: ClassVar[str] = CEL
+    name: ClassVar[str] = CEL
 
     def __str__(self) -> str:
         return shown(self.text)
