@@ -1,6 +1,7 @@
 """`schema` and `cel` in policy files: how they are loaded, where they may stand, and what they decide."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -89,6 +90,13 @@ def test_a_schema_that_is_not_there_is_an_error_at_its_field() -> None:
         loaded(document(schema="other.txt"))
 
 
+def test_a_policy_without_conditions_needs_no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("cel_expr_python", "jsonschema_rs"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+    assert loaded(document()).rules[0].attestations[0].demands == ()
+
+
 def test_expressions_are_compiled_when_the_policy_is_loaded() -> None:
     (asked,) = loaded(document(cel=TEXT)).rules[0].attestations
 
@@ -149,8 +157,14 @@ def said(*against: str, critical: int = 0) -> Fact:
     return scan(claims={CRITICAL: critical, DEMAND.name: against})
 
 
-def test_a_paper_that_satisfies_it_is_good() -> None:
-    assert judged(rule(attestations=(attestation(demands=(DEMAND,)),)), said()).allowed
+def test_a_paper_that_satisfies_it_is_good_and_the_trace_says_so() -> None:
+    good = said()
+
+    decision = judged(rule(attestations=(attestation(demands=(DEMAND,)),)), good)
+
+    assert decision.allowed
+    ((outcome, why),) = of_paper(decision, good)
+    assert (outcome, why.endswith("; satisfies schema vuln.json")) == ("passed", True)
 
 
 def test_what_speaks_against_it_is_in_the_trace() -> None:
