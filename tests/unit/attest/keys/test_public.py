@@ -184,10 +184,11 @@ def test_other_kinds_are_left_to_the_general_reader(name: str) -> None:
     [
         lambda spki: spki[:-1],
         lambda spki: spki + b"\0",
-        lambda spki: spki[:-1] + bytes([spki[-1] ^ 1]),  # not on the curve
+        lambda spki: spki[:-1] + bytes([spki[-1] ^ 1]),
         lambda spki: spki[:-64] + bytes(64),
-        lambda spki: spki[:-65] + b"\x02" + spki[-64:],  # says that it is compressed
+        lambda spki: spki[:-65] + b"\x02" + spki[-64:],
     ],
+    ids=["cut off", "too long", "not on the curve", "all zero", "says that it is compressed"],
 )
 def test_points_that_are_none_are_not_read(change: Callable[[bytes], bytes]) -> None:
     assert wrap_p256(change(signer_of("p256").public.spki)) is None
