@@ -122,7 +122,7 @@ async def look(
         limits=policy.limits,
         receipts=bool(policy.trust.times),
     )
-    wanted = policy.wanted_on(operation)
+    wanted = policy.wanted(operation)
     if told:
         wanted = replace(wanted, provenance=True, sboms=True)
     return derive(collected, policy.trust, wanted)

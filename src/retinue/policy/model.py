@@ -1,6 +1,6 @@
 """A policy as values: what `file.load` and `inline` make, and `decide` reads."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -228,14 +228,18 @@ class Policy(Struct, frozen=True, dict=True):
         """H(policy, roots, list version), in hex: the same on every replica."""
         return sha256(f"{self.digest} {version}".encode()).hexdigest()
 
-    @cached_property
-    def wanted(self) -> Wanted:
-        """What must be read of predicates for this policy."""
-        return _wanted(self.rules)
-
-    def wanted_on(self, operation: Operation) -> Wanted:
-        """What of that must be read for one operation: what others ask for may take longer."""
-        return _wanted([rule for rule in self.rules if operation in rule.on])
+    def wanted(self, operation: Operation) -> Wanted:
+        """What must be read of predicates for one operation: what others ask for may take longer."""
+        rules = [rule for rule in self.rules if operation in rule.on]
+        asked = [each for rule in rules for each in rule.attestations]
+        return Wanted(
+            frozenset(condition.path for each in asked for condition in each.where),
+            provenance=any(
+                each.slsa or (each.builders and each.type.may_be(Kind.PROVENANCE)) for each in asked
+            ),
+            sboms=any(each.sbom is not None for each in asked),
+            demands=tuple((each.type.covers, demand) for each in asked for demand in each.demands),
+        )
 
     @cached_property
     def papers_in(self) -> tuple[str, ...]:
@@ -260,15 +264,3 @@ class Policy(Struct, frozen=True, dict=True):
     def matching(self, image: str, operation: Operation) -> Iterator[Rule]:
         """The rules about an image when something is about to happen to it, in file order."""
         return (rule for rule in self.rules if operation in rule.on and rule.names(image))
-
-
-def _wanted(rules: Iterable[Rule]) -> Wanted:
-    asked = [each for rule in rules for each in rule.attestations]
-    return Wanted(
-        frozenset(condition.path for each in asked for condition in each.where),
-        provenance=any(
-            each.slsa or (each.builders and each.type.may_be(Kind.PROVENANCE)) for each in asked
-        ),
-        sboms=any(each.sbom is not None for each in asked),
-        demands=tuple((each.type.covers, demand) for each in asked for demand in each.demands),
-    )

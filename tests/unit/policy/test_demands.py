@@ -142,11 +142,11 @@ def test_whoever_evaluates_none_loads_it_and_finds_it_unmet() -> None:
 
 def test_only_what_a_rule_about_the_operation_asks_for_is_read() -> None:
     by = loaded(document(cel=TEXT, where=[{"path": CRITICAL, "op": "==", "value": 0}]))
-    on_pull = by.wanted_on(Operation.PULL)
+    on_pull, on_cli = by.wanted(Operation.PULL), by.wanted(Operation.CLI)
 
     assert (on_pull.demands, on_pull.pointers) == ((), frozenset())
-    assert by.wanted_on(Operation.CLI) == by.wanted
-    ((covers, _),) = by.wanted.demands
+    assert on_cli.pointers == {CRITICAL}
+    ((covers, _),) = on_cli.demands
     assert (covers(Kind.VULNERABILITIES, VULN), covers(Kind.SBOM, None)) == (True, False)
 
 
