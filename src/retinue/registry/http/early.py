@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
+from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Headers, Scope, Wire, announced
 from retinue.registry.http.hot import Hot
 
@@ -24,6 +25,9 @@ SMALL = 64 * 1024
 """Bytes of a body that is asked for before anybody knows whether it is wanted."""
 SECONDS = 0.25
 """How long the event loop waits for such a body before it looks after the request itself."""
+
+_UPLOADS = "/blobs/uploads/"
+_NO_BODY = frozenset({None, "0"})
 
 
 class EarlyLoop(uvloop.Loop):
@@ -129,6 +133,14 @@ class Begun:
         self._wire.response_file_range(status, headers, file, start, end)
 
 
+def _opens_upload(scope: Scope) -> bool:
+    """Whether a request does what begins most pushes: it asks for a session, and nothing else."""
+    if scope.method != "POST" or scope.query_string or not scope.path.endswith(_UPLOADS):
+        return False
+    headers = scope.headers
+    return headers.get("content-length") in _NO_BODY and "transfer-encoding" not in headers
+
+
 def _wants_its_body(scope: Scope) -> bool:
     """Whether a request has a small body, of which a part is of no use."""
     if scope.method != "PUT":
@@ -138,14 +150,16 @@ def _wants_its_body(scope: Scope) -> bool:
 
 
 class Early:
-    """Answers hot reads in whatever thread calls it, all others in the event loop's.
+    """Answers what waits for nothing in whatever thread calls it: hot reads, and who opens an
+    upload. All else in the event loop's.
 
-    Made in the event loop's thread.
+    Made in the event loop's thread. `aside` answers like `app`, for another thread.
     """
 
-    def __init__(self, hot: Hot, app: Callable[[Scope, Wire], Awaitable[None]]) -> None:
+    def __init__(self, hot: Hot, app: Entry, aside: Entry) -> None:
         self._hot = hot
         self._app = app
+        self._aside = aside
         self._thread = get_ident()
 
     def __call__(self, scope: Scope, wire: Wire) -> Awaitable[None]:
@@ -156,7 +170,9 @@ class Early:
         return self._later(scope, wire)
 
     async def _later(self, scope: Scope, wire: Wire) -> None:
-        if _wants_its_body(scope):
+        if _opens_upload(scope) and (who := self._aside.recall(scope.headers)) is not None:
+            await self._aside(scope, wire, who)
+        elif _wants_its_body(scope):
             body = wire()
             await Passage(body)
             await self._app(scope, Begun(wire, body))
