@@ -22,7 +22,8 @@ from retinue.registry.http.exchange import Headers, Scope, Wire, announced
 from retinue.registry.http.hot import Hot
 
 SMALL = 64 * 1024
-"""Bytes of a body that is asked for before anybody knows whether it is wanted."""
+"""Bytes of a body that is asked for before anybody knows whether it is wanted: of those alone who
+are known, so that nobody else has us keep it."""
 SECONDS = 0.25
 """How long the event loop waits for such a body before it looks after the request itself."""
 
@@ -65,7 +66,7 @@ class EarlyLoop(uvloop.Loop):
             begin()
 
     def _lose_patience(self) -> None:
-        """Begin with what has waited since the last time."""
+        """Begin with what has waited since the last time: twice SECONDS at most."""
         for body in self._before:
             self._begin(body)
         self._before = list(self._awaited)
@@ -141,7 +142,7 @@ def _opens_upload(scope: Scope) -> bool:
     return headers.get("content-length") in _NO_BODY and "transfer-encoding" not in headers
 
 
-def _wants_its_body(scope: Scope) -> bool:
+def _brings_little(scope: Scope) -> bool:
     """Whether a request has a small body, of which a part is of no use."""
     if scope.method != "PUT":
         return False
@@ -170,12 +171,14 @@ class Early:
         return self._later(scope, wire)
 
     async def _later(self, scope: Scope, wire: Wire) -> None:
-        if _opens_upload(scope) and (who := self._aside.recall(scope.headers)) is not None:
-            await self._aside(scope, wire, who)
-        elif _wants_its_body(scope):
-            body = wire()
-            await Passage(body)
-            await self._app(scope, Begun(wire, body))
-        else:
+        opens, brings = _opens_upload(scope), _brings_little(scope)
+        who = self._app.recall(scope.headers) if opens or brings else None
+        if who is None:
             await _PASSAGE
             await self._app(scope, wire)
+        elif opens:
+            await self._aside(scope, wire, who)
+        else:
+            body = wire()
+            await Passage(body)
+            await self._app(scope, Begun(wire, body), who)

@@ -78,13 +78,11 @@ class Entry:
         self.hot = Hot(services, aside or services.metrics, arrived, self._always)
 
     def recall(self, fields: Fields) -> Principal | None:
-        """Who asks, if that is known at once. From any thread."""
+        """Who asks, if that is known at once; nobody without a name is. From any thread."""
         if self._gate.open:
             return ANONYMOUS
         authorization = fields.get("authorization")
-        if authorization is None and "authorization" in fields:
-            return None
-        return self._gate.recall(authorization)
+        return None if authorization is None else self._gate.recall(authorization)
 
     async def __call__(self, scope: Scope, wire: Wire, who: Principal = ANONYMOUS) -> None:
         """`who` asks, where that is known: then he is not identified again."""
