@@ -122,9 +122,7 @@ async def handed_over(
     hot: Any = Remembered()
     apps: Any = app, aside or app
     scheduler: Any = _futures
-    run = scheduler._future_watcher_wrapper(
-        Early(hot, *apps)
-    )
+    run = scheduler._future_watcher_wrapper(Early(hot, *apps))
     schedule = scheduler._cbsched_aioschedule(loop, contextvars.copy_context(), run)
     thread = pool.submit(get_ident).result()
     await asyncio.wrap_future(pool.submit(schedule, watcher))
