@@ -21,6 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
@@ -91,7 +92,8 @@ class Application:
         aside = self._shared.claim(self._turn, _alive)
         entry = Entry(services, table, secrets.token_hex(4), aside, self._cores.send)
         if not config.traces:
-            return _Open(Early(entry.hot, entry), services, blobs, worker, None)
+            beside = Entry(replace(services, metrics=aside), table, secrets.token_hex(4))
+            return _Open(Early(entry.hot, entry, beside), services, blobs, worker, None)
         tracers = traces.provider(config.traces)
         return _Open(traces.traced(entry, tracers), services, blobs, worker, tracers)
 

@@ -23,12 +23,16 @@ class Sql:
     """A statement in the dialects' intersection, with `:name` parameters.
 
     Arguments are passed by position, in the order in which the names first appear in `text`.
-    `postgres` overrides the text there (with the same names in the same order of `text`).
+    `postgres` overrides the text there (with the same names in the same order of `text`); one that
+    does its work there alone is `idle` on SQLite, where writers need not run it.
     The contract suite refuses a statement that reads a whole table or index, unless it `scans`.
     """
 
-    def __init__(self, text: str, *, postgres: str | None = None, scans: bool = False) -> None:
+    def __init__(
+        self, text: str, *, postgres: str | None = None, scans: bool = False, idle: bool = False
+    ) -> None:
         self.scans = scans
+        self.idle = idle
         self.names = tuple(dict.fromkeys(_NAME.findall(text)))
         self.sqlite = _NAME.sub(lambda m: f"?{self.names.index(m[1]) + 1}", text)
         self.postgres = _NAME.sub(lambda m: f"${self.names.index(m[1]) + 1}", postgres or text)

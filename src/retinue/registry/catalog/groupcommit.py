@@ -104,6 +104,8 @@ def _wake(waiters: Sequence[Waiter]) -> None:
 
 def run(cursor: apsw.Cursor, sql: Sql, args: Row) -> Sequence[Row]:
     """One statement of a change. Raises ConstraintViolated, or what APSW raises."""
+    if sql.idle:
+        return ()
     try:
         rows: Sequence[Row] = cursor.execute(sql.sqlite, args).fetchall()
     except apsw.ConstraintError as error:

@@ -10,10 +10,12 @@ from retinue.registry.catalog.db import Change, Sql
 SHARED = Sql(
     "select :repository",
     postgres="select pg_advisory_xact_lock_shared(:repository)",
+    idle=True,
 )
 EXCLUSIVE = Sql(
     "select :repository",
     postgres="select pg_advisory_xact_lock(:repository)",
+    idle=True,
 )
 
 

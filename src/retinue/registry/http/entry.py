@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from retinue.errors import RetinueError
 from retinue.registry.access.gate import Denied, Unauthenticated
-from retinue.registry.access.principal import Principal
+from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action
 from retinue.registry.content.errors import RepositoryUnknown
 from retinue.registry.content.services import Services
@@ -84,12 +84,21 @@ class Entry:
         self._sending = sending
         self.hot = Hot(services, aside or services.metrics, arrived, self._always, sending)
 
-    async def __call__(self, scope: Scope, wire: Wire) -> None:
+    def recall(self, fields: Fields) -> Principal | None:
+        """Who asks, if that is known at once; nobody without a name is. From any thread."""
+        if self._gate.open:
+            return ANONYMOUS
+        authorization = fields.get("authorization")
+        return None if authorization is None else self._gate.recall(authorization)
+
+    async def __call__(self, scope: Scope, wire: Wire, who: Principal = ANONYMOUS) -> None:
+        """`who` asks, where that is known: then he is not identified again."""
         begun = perf_counter()
         self._metrics.begin()
         path = scope.path
         route = self._route(path)
         request = self._request(scope, wire, path)
+        request.principal = who
         status, sent = 500, 0
         generation = self.hot.generation()
         try:
@@ -164,10 +173,11 @@ class Entry:
     async def _handle_known(
         self, request: Request, route: Route, handler: Handler, action: Action | None
     ) -> Response:
-        authorization = request.headers.get("authorization")
-        if authorization is None and "authorization" in request.headers:
-            raise Unauthenticated
-        request.principal = await self._gate.identify(authorization, request.peer)
+        if request.principal is ANONYMOUS:
+            authorization = request.headers.get("authorization")
+            if authorization is None and "authorization" in request.headers:
+                raise Unauthenticated
+            request.principal = await self._gate.identify(authorization, request.peer)
         if action is not None:
             self._require(request.principal, action, route)
         return await handler(self._services, request, route[1], route[2])

@@ -177,11 +177,7 @@ class Request(Struct):
 
     @property
     def announced(self) -> int | None:
-        """The Content-Length, where it counts (RFC 9112 6.3). What is no number never gets here."""
-        length = self.headers.get("content-length")
-        if length is None or not length.isdecimal() or "transfer-encoding" in self.headers:
-            return None
-        return int(length)
+        return announced(self.headers)
 
     @property
     def tells_its_end(self) -> bool:
@@ -295,6 +291,14 @@ class Request(Struct):
     def _has_body(self) -> bool:
         length = self.headers.get("content-length")
         return length not in {None, "0"} or "transfer-encoding" in self.headers
+
+
+def announced(headers: Fields) -> int | None:
+    """The Content-Length, where it counts (RFC 9112 6.3). What is no number never gets here."""
+    length = headers.get("content-length")
+    if length is None or not length.isdecimal() or "transfer-encoding" in headers:
+        return None
+    return int(length)
 
 
 def address(client: str) -> str:
