@@ -141,7 +141,7 @@ def test_malformed_requests_are_the_clients_fault(registry: Serving, line: bytes
 def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(
     start: Start,
 ) -> None:
-    registry = start(header_timeout="2s")  # a connection that has said nothing delays the stop
+    registry = start(header_timeout="1h", drain="1h")
     body = b"z" * 3000
     digest = digests.of(body)
     line = f"POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\n"
@@ -155,6 +155,29 @@ def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(
     assert registry.wait() == 0
     registry.start()
     assert registry.get(f"/v2/a/blobs/{digest}").body == body
+
+
+def test_connections_that_ask_for_nothing_are_closed_when_the_server_is_told_to_stop(
+    start: Start,
+) -> None:
+    registry = start(workers="1", header_timeout="1h", drain="1h")
+    body = b"z" * 3000
+    path = f"/v2/team/app/blobs/uploads/?digest={digests.of(body)}"
+    connect = registry.connect
+    with connect() as silent, connect() as idle, connect() as half, connect() as busy:
+        half.sendall(b"GET /v2/ HTTP/1.1\r\nhos")
+        idle.sendall(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+        busy.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3000\r\n\r\n".encode())
+        busy.sendall(body[:1000])
+        until(lambda: flying(registry) > 1)
+        registry.signal(signal.SIGTERM)
+        assert silent.recv(65536) == b""
+        assert idle.recv(65536) == b""
+        busy.sendall(body[1000:])
+        assert busy.recv(65536).startswith(b"HTTP/1.1 201 ")
+        assert half.recv(65536) == b""
+    assert registry.wait() == 0
 
 
 def flying(registry: Serving) -> int:

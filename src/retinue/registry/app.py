@@ -30,13 +30,15 @@ from retinue.registry.config import Config
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http import cores, listening, logs, memory, operations, traces
-from retinue.registry.http.early import Early, new_loop
+from retinue.registry.http.early import Early, EarlyLoop, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
+from retinue.registry.http.stopping import Stopping
 from retinue.registry.http.table import TABLE
 from retinue.registry.metrics import Metrics, Shared
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.storage.places import BLOBS
 from retinue.registry.upkeep import tasks
 from retinue.registry.worker import Task, Worker
 
@@ -71,8 +73,14 @@ class Application:
             loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
+        assert isinstance(loop, EarlyLoop)
+        loop.on_stop = self._stopping(loop, self._open).begin
         memory.keep()
         gc.freeze()  # what is loaded by now stays: collections need not walk it
+
+    def _stopping(self, loop: AbstractEventLoop, opened: "_Open") -> Stopping:
+        config, metrics = self._config, opened.services.metrics
+        return Stopping(loop, config.address[1], metrics.in_flight, config.data / BLOBS)
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
         assert self._open is not None
