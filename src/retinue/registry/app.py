@@ -21,6 +21,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols, TaskIm
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
+from granian.server.mp import WorkerProcess
 
 from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
@@ -33,6 +34,7 @@ from retinue.registry.http import cores, listening, logs, memory, operations, tr
 from retinue.registry.http.early import Early, EarlyLoop, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
+from retinue.registry.http.processes import Awaited
 from retinue.registry.http.stopping import Stopping
 from retinue.registry.http.table import TABLE
 from retinue.registry.metrics import Metrics, Shared
@@ -187,6 +189,11 @@ class Server(MPServer):
         )
         self._config = config
         self._shared = shared
+
+    def _spawn_worker(self, *args: Any, **kwargs: Any) -> WorkerProcess:
+        worker = super()._spawn_worker(*args, **kwargs)
+        worker.inner = Awaited(worker.inner)
+        return worker
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """The first signal drains; another one ends the wait for load balancers to notice."""
