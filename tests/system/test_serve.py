@@ -230,6 +230,29 @@ def test_a_process_that_is_killed_is_replaced(start: Start) -> None:
     assert registry.get("/v2/team/app/manifests/v1").status == 200
 
 
+def test_data_that_is_moved_away_is_missed_and_welcome_back(start: Start) -> None:
+    registry = start(workers="1")
+    push_image(registry)
+    data = Path(registry.data)
+    data.rename(f"{data}.moved")
+    until(lambda: registry.get("/readyz").status == 503)
+    manifest = image(LAYER)
+    headers = {"content-type": manifest.media_type}
+    push = "PUT", "/v2/team/app/manifests/v2", manifest.raw, headers
+    refused = registry.call(*push)
+    assert refused.status == 503
+    assert b'"UNAVAILABLE"' in refused.body
+    assert b"moved or deleted" in registry.get("/readyz").body
+    assert registry.get("/v2/team/app/manifests/v2").status == 404
+    assert not data.exists()
+    Path(f"{data}.moved").rename(data)
+    assert registry.get("/readyz").status == 200
+    assert registry.call(*push).status == 201
+    missed = [line for line in registry.log.splitlines() if "moved or deleted" in line]
+    assert [line for line in missed if "PUT" not in line] == missed[:1]
+    assert registry.stop() == 0
+
+
 def test_a_taken_port_names_who_holds_it(registry: Serving, tmp_path: Path) -> None:
     second = Serving(str(tmp_path / "second"), port=registry.port)
     second.start(wait=False)
