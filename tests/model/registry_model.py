@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel, Way
-from retinue.oci.manifest import Manifest
 from retinue.oci.memory import MemoryStore
 from retinue.oci.names import OCI_INDEX
-from retinue.oci.tags import implied, tag_links
+from retinue.oci.tags import implied, supersedes, tag_links
 
 
 class RegistryModel(MemoryStore):
@@ -28,8 +27,8 @@ class RegistryModel(MemoryStore):
         said = self.signed.setdefault(tag, set())
         if before is not None:
             said.add(before)
-        held = _layers(self.content[digest])
-        self.signed[tag] = {old for old in said if not _layers(self.content[old]) <= held}
+        here = self.content[digest]
+        self.signed[tag] = {old for old in said if not supersedes(here, self.content[old])}
 
     def links(self) -> Iterator[Link]:
         yield from super().links()
@@ -74,11 +73,3 @@ class RegistryModel(MemoryStore):
             and link.stated_by == link.source
             and link.way is Way.REFERRERS
         }
-
-
-def _layers(manifest: Manifest) -> set[object]:
-    return {
-        (layer.digest, tuple(sorted(layer.annotations.items())))
-        for layer in manifest.blobs
-        if layer != manifest.config
-    }
