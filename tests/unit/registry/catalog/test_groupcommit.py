@@ -2,53 +2,25 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import apsw
 import pytest
 
 from failing_vfs import Call, Disk
+from holding import PUT, put
 from retinue.registry.catalog import groupcommit
 from retinue.registry.catalog.db import CatalogUnavailable, Change, Sql
-from retinue.registry.catalog.sqlite import SqliteCatalog, SqliteFile, upgrade
+from retinue.registry.catalog.sqlite import SqliteCatalog, SqliteFile
 from retinue.registry.catalog.turns import Turn
 
-PUT = Sql("insert into hold (name, until) values (:name, :until)")
 NAMES = Sql("select name from hold where name > :after order by name limit :most")
 
 FULL_OR_BROKEN = pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError])
 
 
-def put(name: str) -> Callable[[], Change[str]]:
-    def change() -> Change[str]:
-        yield PUT, (name, 1)
-        return name
-
-    return change
-
-
 async def names(catalog: SqliteCatalog) -> Sequence[object]:
     return [row[0] for row in await catalog.rows(NAMES, "", 10_000)]
-
-
-@pytest.fixture
-def disk() -> Disk:
-    return Disk()
-
-
-@pytest.fixture
-def file(tmp_path: Path, disk: Disk) -> SqliteFile:
-    file = SqliteFile(tmp_path / "catalog.db", vfs=disk.name)
-    upgrade(file, bytes)
-    return file
-
-
-@pytest.fixture
-async def catalog(file: SqliteFile) -> AsyncIterator[SqliteCatalog]:
-    opened = SqliteCatalog(file)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
