@@ -122,8 +122,8 @@ class Patience:
     """Waits, before it is looked whether what was written to a tag is still there.
 
     Who has read the tag before we wrote to it overwrites us when he comes to write. Where registries
-    heed no conditions, only time tells: his read and write take about as long as ours. With eight at
-    once that lost nothing in 240 rounds; without the factor 33 of them lost one. For one paper.
+    heed no conditions, only time tells: his read and write take about as long as ours, or
+    somewhat longer. For one paper.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, sleep: Sleep | None = None) -> None:
