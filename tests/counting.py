@@ -34,6 +34,9 @@ class Counted:
     async def commit(self, change: Callable[[], Change[T]]) -> T:
         return await self._catalog.commit(lambda: self._counted(change()))
 
+    def gone(self) -> str | None:
+        return self._catalog.gone()
+
     def generation(self) -> int | None:
         return self._catalog.generation()
 

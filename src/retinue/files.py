@@ -150,6 +150,18 @@ class Root:
         """Keep a folder directly below open until `close`: names in it cost fewer calls."""
         self._held[folder] = self._enter(self._fd, folder, folder)
 
+    def in_place(self) -> bool:
+        """Whether path and held folders are still those that were opened; they may have been
+        moved or deleted since, and their descriptors would not tell."""
+        for name, fd in {"": self._fd, **self._held}.items():
+            try:
+                there = (self.path / name).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            if not os.path.samestat(there, os.fstat(fd)):
+                return False
+        return True
+
     def close(self) -> None:
         for fd in (*self._held.values(), self._fd):
             self.calls.close(fd)

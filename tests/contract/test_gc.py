@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,15 +12,17 @@ from builders import CONFIG, LAYER, artifact, image, index, with_papers
 from counting import Counted
 from retinue.oci import digest as digests
 from retinue.oci import names
+from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.tags import cosign_tag, fallback_tag
 from retinue.registry.catalog import trash
-from retinue.registry.catalog.db import Catalog
+from retinue.registry.catalog.db import Catalog, Change
 from retinue.registry.catalog.look import look
+from retinue.registry.gc import changes, execute, plan
 from retinue.registry.gc.execute import LEASE, Settings, collect_once
 from retinue.registry.gc.report import Item
 from retinue.registry.storage.files import FileBlobStore
-from world import BLOBS, CANDIDATES, DAY, HOUR, NAME, OBJECTS, PAPERS, TRASH, World
+from world import BLOBS, CANDIDATES, DAY, HOUR, MANIFESTS, NAME, OBJECTS, PAPERS, TRASH, World
 
 BASE = (CONFIG, LAYER, names.EMPTY_JSON)
 
@@ -268,12 +271,12 @@ async def test_a_dry_run_names_what_the_run_deletes_and_writes_nothing(world: Wo
     await world.blob(b"loose")
     world.now += 2 * DAY
     before = await world.catalog.rows(CANDIDATES)
-    plan = await world.collect(dry_run=True)
+    named = await world.collect(dry_run=True)
     assert await world.catalog.rows(CANDIDATES) == before
     done = await world.collect()
     kinds = {"manifest", "blob"}
-    assert [i for i in plan.items if i.kind in kinds] == [i for i in done.items if i.kind in kinds]
-    assert Item("blob", NAME, digests.of(b"loose")) in plan.items
+    assert [i for i in named.items if i.kind in kinds] == [i for i in done.items if i.kind in kinds]
+    assert Item("blob", NAME, digests.of(b"loose")) in named.items
 
 
 async def test_8_a_blob_goes_when_nothing_links_it_and_its_grace_has_passed(world: World) -> None:
@@ -378,7 +381,34 @@ async def test_the_sweep_finds_what_nobody_enqueued(world: World) -> None:
     assert await world.digests(OBJECTS) == set()
 
 
-async def test_a_large_dead_group_goes_in_several_transactions(world: World) -> None:
+async def test_a_dead_group_goes_in_one_transaction_papers_of_papers_included(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few are looked at together: an image that is pushed again has all of its papers
+    back, or none."""
+    monkeypatch.setattr(execute, "PAGE", 2)
+    monkeypatch.setattr(plan, "BATCH", 2)
+    old_policy(world)
+    subject = image()
+    papers = with_papers(subject, 5)
+    for each in (*papers, artifact(papers[0]), subject):
+        await world.push(each)
+    world.now += 8 * DAY
+    left: list[int] = []
+    delete = changes.delete_manifests
+
+    def watched(*asked: Any, **named: Any) -> Change[tuple[Digest, ...]]:
+        gone = yield from delete(*asked, **named)
+        left.append(len((yield MANIFESTS, ())))
+        return gone
+
+    monkeypatch.setattr(changes, "delete_manifests", watched)
+    assert (await world.collect(dry_run=True)).manifests == 7
+    assert (await world.collect()).manifests == 7
+    assert left == [0]
+
+
+async def test_a_large_dead_group_goes_whole(world: World) -> None:
     old_policy(world)
     child = image()
     await world.push(child)

@@ -135,6 +135,23 @@ def pushed(signing: Tools, layout: Path, places: Places) -> Callable[..., Image]
     return push
 
 
+@pytest.fixture
+def place() -> str:
+    """Which registry `image` is in; a test may name others as its parameter."""
+    return "ours"
+
+
+@pytest.fixture
+def image(pushed: Callable[..., Image], place: str) -> Image:
+    return pushed(place)
+
+
+@pytest.fixture
+def tool(cosign: Callable[..., Cosign], version: int, form: str) -> Cosign:
+    """The cosign that a test names by its parameters `version` and `form`."""
+    return cosign(version, form)
+
+
 def digest_in(layout: Path) -> str:
     """Of the first that a layout lists."""
     return str(json.loads((layout / "index.json").read_text())["manifests"][0]["digest"])

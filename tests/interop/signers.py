@@ -14,6 +14,10 @@ from trust_vectors import FOLDER
 if TYPE_CHECKING:
     from interop.conftest import Tools
 
+WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
+"""Versions of cosign, and the forms in which they write."""
+NOTES = "application/vnd.acme.notes"
+"""A type of paper that cosign knows nothing of."""
 PASSWORDS: Mapping[str, str] = json.loads((FOLDER / "keys" / "passwords.json").read_text())
 NO_ROOTS = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 """cosign 2 wants a trusted root for bundles, even where a key alone is trusted."""
@@ -46,6 +50,14 @@ def prepare(home: Path) -> None:
         shutil.copy(key, home)
     (home / "sbom.json").write_text(CYCLONEDX)
     (home / "no-roots.json").write_text(NO_ROOTS)
+
+
+def attach_notes(tools: "Tools", image: Image) -> str:
+    """A paper of somebody else's; returns its digest."""
+    (tools.home / "notes.txt").write_text("kept")
+    kind = ("--artifact-type", NOTES, "--format", "json")
+    told = tools.json("oras", "attach", "--plain-http", *kind, image.reference, "notes.txt")
+    return str(told["digest"])
 
 
 def repository(host: str) -> str:

@@ -8,10 +8,7 @@ import pytest
 
 from interop.conftest import Tools
 from interop.places import Places
-from interop.signers import Cosign, Image, Retinue, repository
-
-WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
-NOTES = "application/vnd.acme.notes"
+from interop.signers import WAYS, Cosign, Image, Retinue, attach_notes, repository
 
 
 @pytest.mark.parametrize(
@@ -23,9 +20,8 @@ NOTES = "application/vnd.acme.notes"
     ],
 )
 def test_what_cosign_signs_and_attests_it_verifies_lists_and_downloads(
-    cosign: Callable[..., Cosign], pushed: Callable[..., Image], place: str, version: int, form: str
+    tool: Cosign, image: Image, cosign: Callable[..., Cosign], version: int, form: str
 ) -> None:
-    tool, image = cosign(version, form), pushed(place)
     tool.sign(image.reference, "-a", "env=prod")
     tool.attest(image.reference)
 
@@ -60,7 +56,7 @@ def test_clean_takes_only_what_it_was_asked_to(
     if (version, kind) == (2, "referrer"):
         pytest.skip("cosign 2 knows no such type")
     image = pushed()
-    notes = _attach_notes(signing, image)
+    notes = attach_notes(signing, image)
     cosign(2, "legacy").sign(image.reference)
     signatures = retinue.papers(image.reference) - {notes}
     cosign(2, "legacy").attest(image.reference)
@@ -80,23 +76,11 @@ def test_clean_takes_only_what_it_was_asked_to(
     assert retinue.papers(image.reference) == (signatures | attestations | bundles | {notes}) - gone
 
 
-def _attach_notes(tools: Tools, image: Image) -> str:
-    (tools.home / "notes.txt").write_text("kept")
-    kind = ("--artifact-type", NOTES, "--format", "json")
-    told = tools.json("oras", "attach", "--plain-http", *kind, image.reference, "notes.txt")
-    return str(told["digest"])
-
-
 @pytest.mark.parametrize("version", [2, 3])
 def test_copy_carries_tags_and_its_own_tag_for_images_hides_no_paper(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    places: Places,
-    version: int,
+    image: Image, cosign: Callable[..., Cosign], retinue: Retinue, places: Places, version: int
 ) -> None:
     """It tags an image as if it were the list of its own referrers."""
-    image = pushed()
     cosign(2, "legacy").sign(image.reference)
     cosign(2, "legacy").attest(image.reference)
     before = retinue.papers(image.reference)

@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from interop.conftest import Tools
-from interop.signers import Cosign, Image, Retinue
+from interop.signers import WAYS, Cosign, Image, Retinue
 from interop.test_papers_of_cosign import make_index
-
-WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
 
 
 @pytest.mark.parametrize(
@@ -24,16 +22,9 @@ WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
     ],
 )
 def test_retinue_signs_and_attests_and_cosign_verifies(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    place: str,
-    version: int,
-    form: str,
-    key: str,
+    tool: Cosign, image: Image, retinue: Retinue, form: str, key: str
 ) -> None:
     """With cosign's own encrypted keys, whose password is in the environment."""
-    tool, image = cosign(version, form), pushed(place)
     by = ("--key", f"{key}.key", "--format", form)
     retinue("sign", *by, image.tagged, key=key)
     tool.verify(image.reference, key=key)
@@ -46,9 +37,8 @@ def test_retinue_signs_and_attests_and_cosign_verifies(
 
 
 def test_both_forms_at_once_and_a_rerun_adds_nothing(
-    cosign: Callable[..., Cosign], retinue: Retinue, pushed: Callable[..., Image]
+    image: Image, cosign: Callable[..., Cosign], retinue: Retinue
 ) -> None:
-    image = pushed()
     command = ("sign", "--key", "p256.key", "--format", "both", image.tagged)
     retinue(*command)
     before = retinue.papers(image.tagged)
@@ -62,13 +52,8 @@ def test_both_forms_at_once_and_a_rerun_adds_nothing(
 
 @pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "legacy"), (3, "bundle")])
 def test_annotations_are_signed_along(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    version: int,
-    form: str,
+    tool: Cosign, image: Image, retinue: Retinue, form: str
 ) -> None:
-    tool, image = cosign(version, form), pushed()
     retinue("sign", "--key", "p256.key", "--format", form, "-a", "env=prod", image.tagged)
 
     tool.verify(image.reference, "-a", "env=prod")
@@ -94,13 +79,8 @@ def test_an_index_is_signed_with_its_children(
 
 @pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
 def test_signatures_are_added_to_those_of_cosign(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    version: int,
-    form: str,
+    tool: Cosign, image: Image, retinue: Retinue, form: str
 ) -> None:
-    tool, image = cosign(version, form), pushed()
     tool.sign(image.reference)
     retinue("sign", "--key", "rsa2048.key", "--format", form, image.tagged, key="rsa2048")
     tool.sign(image.reference, key="rsa4096")
@@ -121,16 +101,15 @@ def test_signatures_are_added_to_those_of_cosign(
     ],
 )
 def test_every_kind_of_key_that_we_sign_with_is_verified(
+    image: Image,
     cosign: Callable[..., Cosign],
     retinue: Retinue,
-    pushed: Callable[..., Image],
     version: int,
     form: str,
     key: str,
     more: tuple[str, ...],
 ) -> None:
     """cosign takes SHA-256 for any curve unless it is told of another hash."""
-    image = pushed()
     retinue("sign", "--key", f"{key}.key", "--format", form, image.tagged, key=key)
 
     cosign(version, form).verify(image.reference, *more, key=key)
@@ -138,9 +117,8 @@ def test_every_kind_of_key_that_we_sign_with_is_verified(
 
 
 def test_cosign_signs_with_keys_that_retinue_makes(
-    cosign: Callable[..., Cosign], retinue: Retinue, pushed: Callable[..., Image], signing: Tools
+    image: Image, cosign: Callable[..., Cosign], retinue: Retinue, signing: Tools
 ) -> None:
-    image = pushed()
     retinue("key", "generate", "--output-key-prefix", "new")
 
     for version in (2, 3):
@@ -189,10 +167,9 @@ def test_cosign_draws_downloads_and_cleans_what_we_wrote(
 
 @pytest.mark.parametrize("form", ["legacy", "bundle"])
 def test_eight_of_our_signers_at_once_lose_nothing(
-    retinue: Retinue, pushed: Callable[..., Image], cosign: Callable[..., Cosign], form: str
+    image: Image, retinue: Retinue, cosign: Callable[..., Cosign], form: str
 ) -> None:
     """Not even at a .sig tag: ours writes it on condition that nobody else did."""
-    image = pushed()
 
     def sign(number: int) -> None:
         said = ("-a", f"number={number}")

@@ -7,9 +7,8 @@ import pytest
 
 from interop.conftest import Tools
 from interop.places import Places
-from interop.signers import Cosign, Image, Retinue, repository
+from interop.signers import WAYS, Cosign, Image, Retinue, repository
 
-WAYS = [(2, "legacy"), (2, "bundle"), (3, "legacy"), (3, "bundle")]
 REFUSED, NONE = 11, 12
 
 
@@ -24,15 +23,8 @@ REFUSED, NONE = 11, 12
     ],
 )
 def test_cosign_signs_and_attests_and_retinue_verifies(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    place: str,
-    version: int,
-    form: str,
-    key: str,
+    tool: Cosign, image: Image, retinue: Retinue, key: str
 ) -> None:
-    tool, image = cosign(version, form), pushed(place)
     by = ("verify", "--key", f"{key}.pub")
     tool.sign(image.reference, key=key)
     retinue(*by, image.tagged)
@@ -45,13 +37,8 @@ def test_cosign_signs_and_attests_and_retinue_verifies(
 
 @pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
 def test_an_attestation_alone_is_no_signature(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    version: int,
-    form: str,
+    tool: Cosign, image: Image, retinue: Retinue, form: str
 ) -> None:
-    tool, image = cosign(version, form), pushed()
     retinue("verify", "--key", "p256.pub", image.tagged, code=NONE)
     tool.attest(image.reference)
     if form == "bundle":
@@ -62,13 +49,8 @@ def test_an_attestation_alone_is_no_signature(
 
 @pytest.mark.parametrize(("version", "form"), WAYS)
 def test_annotations_are_demanded(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    version: int,
-    form: str,
+    tool: Cosign, image: Image, retinue: Retinue, version: int, form: str
 ) -> None:
-    tool, image = cosign(version, form), pushed()
     tool.sign(image.reference, "-a", "env=prod")
     by = ("verify", "--key", "p256.pub")
 
@@ -81,13 +63,8 @@ def test_annotations_are_demanded(
 
 @pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
 def test_two_signers_are_two_and_one_who_signs_twice_is_one(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    version: int,
-    form: str,
+    tool: Cosign, image: Image, retinue: Retinue
 ) -> None:
-    tool, image = cosign(version, form), pushed()
     both = ("verify", "--key", "p256.pub", "--key", "rsa2048.pub", "--signers", "2")
     tool.sign(image.reference)
     tool.sign(image.reference, "-a", "again=yes")

@@ -8,9 +8,7 @@ import pytest
 
 from interop.conftest import Tools
 from interop.places import Places
-from interop.signers import Cosign, Image, Retinue, repository
-
-NOTES = "application/vnd.acme.notes"
+from interop.signers import NOTES, Cosign, Image, Retinue, attach_notes, repository
 
 
 def lines(text: str) -> list[Any]:
@@ -21,13 +19,8 @@ def lines(text: str) -> list[Any]:
 
 @pytest.mark.parametrize(("version", "form"), [(2, "legacy"), (3, "bundle")])
 def test_attestations_are_downloaded_as_cosign_prints_them(
-    cosign: Callable[..., Cosign],
-    retinue: Retinue,
-    pushed: Callable[..., Image],
-    version: int,
-    form: str,
+    tool: Cosign, image: Image, retinue: Retinue
 ) -> None:
-    tool, image = cosign(version, form), pushed()
     tool.attest(image.reference)
     tool.attest(image.reference, key="rsa2048")
 
@@ -80,10 +73,8 @@ def test_what_cosign_signed_elsewhere_is_attached_and_verifies(
 
 
 def test_triangulate_says_the_same(
-    cosign: Callable[..., Cosign], retinue: Retinue, pushed: Callable[..., Image]
+    image: Image, cosign: Callable[..., Cosign], retinue: Retinue
 ) -> None:
-    image = pushed()
-
     for kind in ("signature", "attestation", "sbom", "digest"):
         words = ("triangulate", "--type", kind, image.tagged)
         assert retinue(*words).strip() == cosign(2)(*words).strip()
@@ -104,9 +95,7 @@ def test_clean_deletes_what_cosign_3_deletes(
         cosign(2, "legacy").sign(image.reference)
         cosign(2, "legacy").attest(image.reference)
         cosign(3).sign(image.reference)
-        (signing.home / "notes.txt").write_text("kept")
-        oras = ("oras", "attach", "--plain-http", "--artifact-type", NOTES)
-        signing.run(*oras, image.reference, "notes.txt")
+        attach_notes(signing, image)
         words = ("clean", "--force", f"--type={kind}", image.reference)
         if by_cosign:
             cosign(3)(*words)
@@ -142,9 +131,8 @@ def test_what_cosign_saved_is_loaded_with_bundles_too(
 
 
 def test_what_we_save_is_an_ordinary_layout(
-    retinue: Retinue, pushed: Callable[..., Image], signing: Tools, places: Places
+    image: Image, retinue: Retinue, signing: Tools, places: Places
 ) -> None:
-    image = pushed()
     retinue("sign", "--key", "p256.key", image.tagged)
     there = repository(places["olareg"])
 
@@ -156,9 +144,8 @@ def test_what_we_save_is_an_ordinary_layout(
 
 
 def test_attestations_are_verified_under_cosigns_name(
-    cosign: Callable[..., Cosign], retinue: Retinue, pushed: Callable[..., Image]
+    image: Image, cosign: Callable[..., Cosign], retinue: Retinue
 ) -> None:
-    image = pushed()
     cosign(3).attest(image.reference)
     by = ("verify-attestation", "--key", "p256.pub", "--type")
 

@@ -1,15 +1,13 @@
 """MemoryStore with what a registry adds to it: replaced signatures stay known, and replaced
 fallback indexes are nobody's (storage rule 14)."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 
 from retinue.oci.digest import Digest
-from retinue.oci.links import Link, Rel, Way, keeps
-from retinue.oci.manifest import Manifest
+from retinue.oci.links import Link, Rel, Way
 from retinue.oci.memory import MemoryStore
 from retinue.oci.names import OCI_INDEX
-from retinue.oci.stores import StillLinked
-from retinue.oci.tags import implied, tag_links
+from retinue.oci.tags import implied, supersedes, tag_links
 
 
 class RegistryModel(MemoryStore):
@@ -29,8 +27,8 @@ class RegistryModel(MemoryStore):
         said = self.signed.setdefault(tag, set())
         if before is not None:
             said.add(before)
-        held = _layers(self.content[digest])
-        self.signed[tag] = {old for old in said if not _layers(self.content[old]) <= held}
+        here = self.content[digest]
+        self.signed[tag] = {old for old in said if not supersedes(here, self.content[old])}
 
     def links(self) -> Iterator[Link]:
         yield from super().links()
@@ -41,39 +39,6 @@ class RegistryModel(MemoryStore):
     def delete_tag(self, tag: str) -> bool:
         self.signed.pop(tag, None)
         return super().delete_tag(tag)
-
-    def delete_manifest(self, digest: Digest) -> bool:
-        """With its tags, and those of its papers, and theirs, that nothing else here keeps.
-
-        Its parts stay, and wait for collection.
-        """
-        if digest not in self.content:
-            return False
-        for link in self.links():
-            if link.rel is Rel.REFERENCE and link.target == digest:
-                raise StillLinked(digest, link.source)
-        family = self._reached({digest}, self._paper_edges())
-        pinned = {at for tag, at in self.names.items() if implied(tag) is None}
-        outside = (self.content.keys() - family) | (pinned - {digest})
-        edges = [keeps(link) for link in self.links()] + self._paper_edges()
-        kept = self._reached(outside, [edge for edge in edges if digest not in edge])
-        for gone in family - kept:
-            self._forget(gone)
-        return True
-
-    def _paper_edges(self) -> list[tuple[Digest, Digest]]:
-        said = [keeps(link) for link in self.links() if link.rel is Rel.SUBJECT]
-        return [*said, *self._implied_edges()]
-
-    def _reached(
-        self, start: Iterable[Digest], edges: Collection[tuple[Digest, Digest]]
-    ) -> set[Digest]:
-        reached = set(start) & self.content.keys()
-        while True:
-            more = {kept for keeper, kept in edges if keeper in reached and kept in self.content}
-            if more <= reached:
-                return reached
-            reached |= more
 
     def _forget(self, digest: Digest) -> None:
         named = {tag for tag, at in self.names.items() if at == digest}
@@ -108,11 +73,3 @@ class RegistryModel(MemoryStore):
             and link.stated_by == link.source
             and link.way is Way.REFERRERS
         }
-
-
-def _layers(manifest: Manifest) -> set[object]:
-    return {
-        (layer.digest, tuple(sorted(layer.annotations.items())))
-        for layer in manifest.blobs
-        if layer != manifest.config
-    }

@@ -535,6 +535,9 @@ class Between:
         await self._count()
         return await self._catalog.commit(change)
 
+    def gone(self) -> str | None:
+        return self._catalog.gone()
+
     def generation(self) -> int | None:
         return self._catalog.generation()
 

@@ -120,26 +120,6 @@ def test_readers_beside_a_writer_never_go_back(
     assert len(seen) == 1
 
 
-def test_connections_that_ask_for_nothing_are_closed_when_the_server_is_told_to_stop(
-    start: Start,
-) -> None:
-    registry = start(workers="1", header_timeout="1h")
-    body = b"z" * 3000
-    path = f"/v2/team/app/blobs/uploads/?digest={digests.of(body)}"
-    with registry.connect() as silent, registry.connect() as idle, registry.connect() as busy:
-        idle.sendall(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n")
-        assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
-        busy.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3000\r\n\r\n".encode())
-        busy.sendall(body[:1000])
-        until(lambda: counted(registry, "retinue_requests_in_flight") > 1)
-        registry.signal(signal.SIGTERM)
-        assert silent.recv(65536) == b""
-        assert idle.recv(65536) == b""
-        busy.sendall(body[1000:])
-        assert busy.recv(65536).startswith(b"HTTP/1.1 201 ")
-    assert registry.wait() == 0
-
-
 def workers(registry: Serving) -> set[int]:
     assert registry.process is not None
     pid = registry.process.pid

@@ -141,7 +141,7 @@ def test_malformed_requests_are_the_clients_fault(registry: Serving, line: bytes
 def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(
     start: Start,
 ) -> None:
-    registry = start(header_timeout="2s")  # a connection that has said nothing delays the stop
+    registry = start(header_timeout="1h", drain="1h")
     body = b"z" * 3000
     digest = digests.of(body)
     line = f"POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\n"
@@ -155,6 +155,29 @@ def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(
     assert registry.wait() == 0
     registry.start()
     assert registry.get(f"/v2/a/blobs/{digest}").body == body
+
+
+def test_connections_that_ask_for_nothing_are_closed_when_the_server_is_told_to_stop(
+    start: Start,
+) -> None:
+    registry = start(workers="1", header_timeout="1h", drain="1h")
+    body = b"z" * 3000
+    path = f"/v2/team/app/blobs/uploads/?digest={digests.of(body)}"
+    connect = registry.connect
+    with connect() as silent, connect() as idle, connect() as half, connect() as busy:
+        half.sendall(b"GET /v2/ HTTP/1.1\r\nhos")
+        idle.sendall(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+        busy.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3000\r\n\r\n".encode())
+        busy.sendall(body[:1000])
+        until(lambda: flying(registry) > 1)
+        registry.signal(signal.SIGTERM)
+        assert silent.recv(65536) == b""
+        assert idle.recv(65536) == b""
+        busy.sendall(body[1000:])
+        assert busy.recv(65536).startswith(b"HTTP/1.1 201 ")
+        assert half.recv(65536) == b""
+    assert registry.wait() == 0
 
 
 def flying(registry: Serving) -> int:
@@ -205,6 +228,29 @@ def test_a_process_that_is_killed_is_replaced(start: Start) -> None:
     until(lambda: bool(children(registry) - {victim}))
     until(lambda: listening(registry))
     assert registry.get("/v2/team/app/manifests/v1").status == 200
+
+
+def test_data_that_is_moved_away_is_missed_and_welcome_back(start: Start) -> None:
+    registry = start(workers="1")
+    push_image(registry)
+    data = Path(registry.data)
+    data.rename(f"{data}.moved")
+    until(lambda: registry.get("/readyz").status == 503)
+    manifest = image(LAYER)
+    headers = {"content-type": manifest.media_type}
+    push = "PUT", "/v2/team/app/manifests/v2", manifest.raw, headers
+    refused = registry.call(*push)
+    assert refused.status == 503
+    assert b'"UNAVAILABLE"' in refused.body
+    assert b"moved or deleted" in registry.get("/readyz").body
+    assert registry.get("/v2/team/app/manifests/v2").status == 404
+    assert not data.exists()
+    Path(f"{data}.moved").rename(data)
+    assert registry.get("/readyz").status == 200
+    assert registry.call(*push).status == 201
+    missed = [line for line in registry.log.splitlines() if "moved or deleted" in line]
+    assert [line for line in missed if "PUT" not in line] == missed[:1]
+    assert registry.stop() == 0
 
 
 def test_a_taken_port_names_who_holds_it(registry: Serving, tmp_path: Path) -> None:

@@ -54,3 +54,12 @@ class SignerFailed(RetinueError):
         self.signer = signer
         self.reason = reason
         self.status = status
+
+
+class AnswerRefused(SignerFailed):
+    """A clock, a log or a CA answered, and its answer does not verify. Repeating will not help: it is
+    another one than the trusted root names, or it lies. Nothing of it was kept.
+    """
+
+    def __init__(self, signer: str, reason: str) -> None:
+        super().__init__(signer, f"its answer does not verify: {reason}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from retinue.attest.errors import EvidenceError, Malformed, SignerFailed
+from retinue.attest.errors import AnswerRefused, EvidenceError, Malformed, SignerFailed
 from retinue.attest.formats import dsse
 from retinue.attest.formats.bundle import write_bundle
 from retinue.attest.keys.key import Algorithm
@@ -81,7 +81,7 @@ def _certify(
     except (KeyError, TypeError, ValueError, AttributeError, Malformed):
         raise SignerFailed(url, "it answered without certificates that show a log") from None
     if not chain or chain[0].public_key() != key.public_key():
-        raise SignerFailed(url, "it answered with the certificate of another key")
+        raise AnswerRefused(url, "it is the certificate of another key")
     return chain
 
 
@@ -93,8 +93,7 @@ def _check(chain: Sequence["Certificate"], services: Services, times: Sequence[d
         for at in times:
             verify_chain(chain[0], chain[1:], services.root, at)
     except EvidenceError as error:
-        reason = f"its answer does not verify: {error}"
-        raise SignerFailed(services.authority, reason) from error
+        raise AnswerRefused(services.authority, str(error)) from error
 
 
 def public_services(now: datetime, *, offline: bool = False) -> Services:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from retinue.attest.base64 import InvalidBase64, decode
-from retinue.attest.errors import EvidenceError, KeyUnusable, Refused, SignerFailed
+from retinue.attest.errors import AnswerRefused, EvidenceError, KeyUnusable, Refused, SignerFailed
 from retinue.attest.formats import dsse
 from retinue.attest.keys.key import Algorithm
 from retinue.attest.logentry import Hashes, check_body, read_body
@@ -144,7 +144,7 @@ def _check_stamp(
     try:
         return _times(token, stamped, root)
     except EvidenceError as error:
-        raise SignerFailed(url, f"its answer does not verify: {error}") from error
+        raise AnswerRefused(url, str(error)) from error
 
 
 def is_stamp(token: bytes, signature: bytes, *, root: "TrustedRoot | None") -> bool:
@@ -184,9 +184,9 @@ class _Telling(Struct):
             read = read_entry(entry)
             proof = self._check(read)
         except EvidenceError as error:
-            raise SignerFailed(log.url, f"its answer does not verify: {error}") from error
+            raise AnswerRefused(log.url, str(error)) from error
         if read.inclusion is None:
-            raise SignerFailed(log.url, "it answered without an inclusion proof")
+            raise AnswerRefused(log.url, "it has no inclusion proof")
         self.entries.append(entry)
         self.times += [proof.integrated] if proof is not None and proof.integrated else []
 

@@ -205,7 +205,7 @@ async def _legacy(
         work.store,
         work.subject,
         envelope,
-        pause=signing.pause,
+        pause=signing.Patience(),
         signer=by.trust(b""),
         annotations=annotations,
         replace=args.replace,

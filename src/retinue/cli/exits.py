@@ -28,7 +28,7 @@ MEANINGS: Mapping[int, str] = {
     MISSING: "what was asked for does not exist; the registry said so",
     DENIED: "credentials are missing or wrong, or this account may not do it",
     UNREACHABLE: "the registry or the database cannot be reached, is too busy, or failed; repeating may help",
-    WRONG_CONTENT: "bytes are not what they should be: a digest, a manifest or an archive is wrong",
+    WRONG_CONTENT: "bytes are not what they should be: a digest, a manifest, an archive or a signature is wrong",
     BLIND: "could not look everywhere: what was not found may exist all the same",
     CONFLICT: "somebody else changed it meanwhile, or something still needs it",
     UNSUPPORTED: "the other side, the format or this installation has no way to do it",
@@ -39,6 +39,7 @@ MEANINGS: Mapping[int, str] = {
 }
 
 CODES: Mapping[str, int] = {
+    "retinue.attest.errors.AnswerRefused": WRONG_CONTENT,
     "retinue.attest.errors.EvidenceError": WRONG_CONTENT,
     "retinue.attest.errors.KeyUnusable": LOCAL,
     "retinue.attest.errors.Malformed": WRONG_CONTENT,

@@ -12,6 +12,7 @@ import argparse
 
 from retinue.cli import options
 from retinue.cli.output import note
+from retinue.cli.problems import Missing
 from retinue.cli.render import clean, emit
 
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         tags = asyncio.run(_tags(args))
         emit({"tags": tags}, "\n".join(map(clean, tags)), as_json=args.json)
         if not tags:
-            note(f"retinue: {clean(args.where)} has no tags, or does not exist")
+            note(f"retinue: {clean(args.where)} has no tags")
     return 0
 
 
@@ -69,11 +70,16 @@ async def _repositories(args: argparse.Namespace) -> dict[str, list[str] | None]
 
 async def _tags(args: argparse.Namespace) -> list[str]:
     from retinue.cli.reach import client
+    from retinue.client.remote import Remote
     from retinue.oci.reference import parse_location
 
     location = parse_location(args.where)
     async with client(args) as reached, reached.source(location) as store:
-        return [tag async for tag in store.tags() if _shown(tag, args)]
+        tags = [tag async for tag in store.tags() if _shown(tag, args)]
+        if not tags and isinstance(store, Remote) and not await store.is_known():
+            remedy = f"see what is there: retinue list {store.host}"
+            raise Missing(f"repository {store.name!r}", store.host, remedy)
+        return tags
 
 
 def _shown(tag: str, args: argparse.Namespace) -> bool:

@@ -2,9 +2,10 @@
 
 import argparse
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Images that are worked on at the same time."""
+LEAST_PAUSE = 0.02
+SLOWER = 2
+"""How much slower than we others may be."""
+MOST_PAUSE = 3.0
+"""Seconds that are waited for others, before chance."""
+
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 FORMATS: Mapping[str, str] = {
     "bundle": "a referrer, as cosign 3",
     "legacy": "at a tag, as cosign 2",
@@ -110,12 +118,31 @@ async def _below(store: "Writable", top: "Manifest") -> "list[Manifest]":
     return list(found.values())
 
 
-async def pause(attempt: int) -> None:
-    """Before looking whether what was written to a tag is still there: longer each time."""
-    import asyncio
-    import random
+class Patience:
+    """Waits, before it is looked whether what was written to a tag is still there.
 
-    await asyncio.sleep(0.02 * (attempt + 1) * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+    Who has read the tag before we wrote to it overwrites us when he comes to write. Where registries
+    heed no conditions, only time tells: his read and write take about as long as ours, or
+    somewhat longer. For one paper.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic, sleep: Sleep | None = None) -> None:
+        """`sleep`: asyncio's, unless another one is given."""
+        self._clock = clock
+        self._sleep = sleep
+        self._since = clock()
+        self._longest = 0.0
+
+    async def __call__(self, attempt: int) -> None:
+        """Longer each time, and twice as long as the slowest of our own attempts."""
+        import asyncio
+        import random
+
+        sleep = self._sleep or asyncio.sleep
+        self._longest = max(self._longest, self._clock() - self._since)
+        least = min(max(LEAST_PAUSE * (attempt + 1), SLOWER * self._longest), MOST_PAUSE)
+        await sleep(least * random.uniform(1.0, 1.5))  # noqa: S311 - no secret
+        self._since = self._clock()
 
 
 async def each(

@@ -98,6 +98,13 @@ class Remote:
             target = next_page(self.session, answer)
         raise ProtocolViolation(self.host, f"more than {MAX_TAG_PAGES} pages of tags")
 
+    async def is_known(self) -> bool:
+        """Whether the registry says that there is such a repository, with tags or without."""
+        answer = await self.session.request("GET", paths.tags(self.name, n=1), limit=MAX_TAGS_BODY)
+        if answer.status not in {200, 404}:
+            raise self.session.refusal(answer, "the list of tags")
+        return answer.status == 200
+
     def blob(self, digest: Digest, start: int = 0) -> Opened[AsyncIterator[bytes]]:
         return open_blob(self.session, self.name, digest, start)
 

@@ -135,16 +135,22 @@ class MemoryStore:
         return self.names.pop(tag, None) is not None
 
     def delete_manifest(self, digest: Digest) -> bool:
-        """With its tags, and the papers that only it kept; refused while a parent is here."""
+        """With its tags, and those of its papers, and theirs, that nothing else here keeps.
+
+        Refused while a parent is here. Its parts stay, and wait for collection.
+        """
         if digest not in self.content:
             return False
         for link in self.links():
             if link.rel is Rel.REFERENCE and link.target == digest:
                 raise StillLinked(digest, link.source)
-        before = self.alive(untagged=False)
-        self._forget(digest)
-        for paper in self._unheld(before - self.alive(untagged=False)):
-            self._forget(paper)
+        family = self._reached({digest}, self._paper_edges())
+        pinned = {at for tag, at in self.names.items() if implied(tag) is None}
+        outside = (self.content.keys() - family) | (pinned - {digest})
+        edges = [keeps(link) for link in self.links()] + self._paper_edges()
+        kept = self._reached(outside, [edge for edge in edges if digest not in edge])
+        for gone in family - kept:
+            self._forget(gone)
         return True
 
     def delete_blob(self, digest: Digest) -> bool:
@@ -159,17 +165,11 @@ class MemoryStore:
 
         Roots are ordinary tags and, unless `untagged` ones are to go, manifests about nothing.
         """
-        edges = [keeps(link) for link in self.links()]
-        edges += self._implied_edges()
-        reached: set[Digest] = set()
-        ahead = {digest for tag, digest in self.names.items() if implied(tag) is None}
+        roots = {digest for tag, digest in self.names.items() if implied(tag) is None}
         if not untagged:
-            ahead |= {digest for digest in self.content if not self._is_paper(digest)}
-        while ahead:
-            reached |= ahead
-            ahead = {kept for keeper, kept in edges if keeper in ahead} - reached
-            ahead &= self.content.keys() | self.blobs.keys()
-        return reached
+            roots |= {digest for digest in self.content if not self._is_paper(digest)}
+        edges = [keeps(link) for link in self.links()]
+        return self._reached(roots, [*edges, *self._implied_edges()])
 
     def collect(self, *, untagged: bool = False) -> set[Digest]:
         """Drop what is not alive, as if every grace had passed; tells what went."""
@@ -180,15 +180,21 @@ class MemoryStore:
             self.blobs.pop(digest, None)
         return dead
 
-    def _unheld(self, digests: set[Digest]) -> set[Digest]:
-        """Those of these manifests that no other manifest here refers to."""
-        found = digests & self.content.keys()
-        while True:
-            parents = [link for link in self.links() if link.rel is Rel.REFERENCE]
-            held = {link.target for link in parents if link.source not in found}
-            if not found & held:
-                return found
-            found -= held
+    def _reached(
+        self, start: Collection[Digest], edges: Collection[tuple[Digest, Digest]]
+    ) -> set[Digest]:
+        """What of this is here, and all that it keeps, and so on."""
+        present = self.content.keys() | self.blobs.keys()
+        reached: set[Digest] = set()
+        ahead = set(start) & present
+        while ahead:
+            reached |= ahead
+            ahead = {kept for keeper, kept in edges if keeper in ahead} & present - reached
+        return reached
+
+    def _paper_edges(self) -> list[tuple[Digest, Digest]]:
+        said = [keeps(link) for link in self.links() if link.rel is Rel.SUBJECT]
+        return [*said, *self._implied_edges()]
 
     def _implied_edges(self) -> Iterator[tuple[Digest, Digest]]:
         """An index at a fallback tag lives as long as what it lists papers of."""

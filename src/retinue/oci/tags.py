@@ -84,6 +84,22 @@ def stated_about(subject: Digest, tag: str, manifest: Manifest) -> tuple[Link, .
     return tuple(Link(paper, subject, Rel.SUBJECT, tag, Way.FALLBACK) for paper in papers)
 
 
+def supersedes(successor: Manifest, replaced: Manifest) -> bool:
+    """Whether a manifest at a `.sig` tag has every signature of the one that it replaced.
+
+    cosign keeps signatures in annotations of layers: two over one payload are layers of one digest.
+    """
+    return _layers(replaced) <= _layers(successor)
+
+
+def _layers(manifest: Manifest) -> frozenset[object]:
+    return frozenset(
+        (layer.media_type, layer.digest, frozenset(layer.annotations.items()))
+        for layer in manifest.blobs
+        if layer != manifest.config
+    )
+
+
 def agrees(link: Link, paper: Manifest) -> bool:
     """Whether the paper itself says what `link` says of it."""
     return any(

@@ -20,6 +20,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols, TaskIm
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
+from granian.server.mp import WorkerProcess
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -32,13 +33,16 @@ from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http import listening, logs, memory, operations, traces
 from retinue.registry.http.cores import Cores
-from retinue.registry.http.early import Early, new_loop
+from retinue.registry.http.early import Early, EarlyLoop, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
+from retinue.registry.http.processes import Awaited
+from retinue.registry.http.stopping import Stopping
 from retinue.registry.http.table import TABLE
 from retinue.registry.metrics import Metrics, Shared
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.storage.places import BLOBS
 from retinue.registry.upkeep import tasks
 from retinue.registry.worker import Task, Worker
 
@@ -74,8 +78,14 @@ class Application:
             loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
+        assert isinstance(loop, EarlyLoop)
+        loop.on_stop = self._stopping(loop, self._open).begin
         memory.keep()
         gc.freeze()  # what is loaded by now stays: collections need not walk it
+
+    def _stopping(self, loop: AbstractEventLoop, opened: "_Open") -> Stopping:
+        config, metrics = self._config, opened.services.metrics
+        return Stopping(loop, config.address[1], metrics.in_flight, config.data / BLOBS)
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
         assert self._open is not None
@@ -182,6 +192,11 @@ class Server(MPServer):
         )
         self._config = config
         self._shared = shared
+
+    def _spawn_worker(self, *args: Any, **kwargs: Any) -> WorkerProcess:
+        worker = super()._spawn_worker(*args, **kwargs)
+        worker.inner = Awaited(worker.inner)
+        return worker
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """The first signal drains; another one ends the wait for load balancers to notice."""

@@ -155,6 +155,10 @@ class Metrics:
         """A request came."""
         self.cells[self._flying] += 1
 
+    def in_flight(self) -> int:
+        """Requests that came and were not answered yet."""
+        return self.cells[self._flying]
+
     def end(self, resource: str, method: str, status: int, seconds: float, sent: int) -> None:
         """It was answered. `resource` as routes name it. On the hot path: five additions."""
         self.cells[self._flying] -= 1

@@ -84,7 +84,7 @@ class Worker:
             try:
                 await flush(self._services)
             except CatalogUnavailable as problem:
-                _log.warning("pulls are not written down: %s", problem)
+                self._warn("pulls are not written down", problem)
 
     async def _electing(self) -> None:
         """Whoever has the lease works; it only saves work, nothing relies on it."""
@@ -93,8 +93,13 @@ class Worker:
                 self._leads = await self._take()
             except CatalogUnavailable as problem:
                 self._leads = False
-                _log.warning("nobody can be elected for upkeep: %s", problem)
+                self._warn("nobody can be elected for upkeep", problem)
             await asyncio.sleep(LEASE_SECONDS / 3)
+
+    def _warn(self, what: str, problem: CatalogUnavailable) -> None:
+        """A catalog that is gone has said so itself, once; it is asked again and again."""
+        if self._services.catalog.gone() is None:
+            _log.warning("%s: %s", what, problem)
 
     async def _take(self) -> bool:
         now = self._services.clock()

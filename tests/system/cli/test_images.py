@@ -158,6 +158,11 @@ def test_tags_and_lists(pushed: str, registry: Serving, ask: Ask, name: str) -> 
     assert f"{repository}:a" in ask("list", registry.host, "--recursive").lines
 
 
+def test_a_list_of_what_is_not_there_says_so(ask: Ask, name: str) -> None:
+    ran = ask("list", f"{name}/nope", "--json")
+    assert (ran.code, ran.out) == (3, "")
+
+
 def test_a_dry_run_tags_nothing(pushed: str, ask: Ask, name: str) -> None:
     assert ask("tag", f"{name}:1", "2", "--dry-run").code == 0
     assert ask("list", name).lines == ["1"]

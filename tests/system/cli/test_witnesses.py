@@ -222,7 +222,7 @@ def test_answers_of_others_than_the_root_names_are_not_kept(
     (here / "root.json").write_text(json.dumps(root))
     for words in (clock(dev), ("--rekor-url", dev.url)):
         signed = ask("sign", "--key", "ci.key", *words, "--trusted-root", "root.json", image)
-        assert (signed.code, "does not verify" in signed.err) == (5, True)
+        assert (signed.code, "does not verify" in signed.err) == (6, True)
     assert ask("tree", image, "--json").json["papers"] == 0
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from keylesskit import NOW, STATEMENT, URL, WHO, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import KeylessAnchor, Trust
-from retinue.attest.errors import Malformed, SignerFailed
+from retinue.attest.errors import AnswerRefused, Malformed, SignerFailed
 from retinue.attest.formats.bundle import read_bundle
 from retinue.attest.keyless import public_services, sign_keyless
 from retinue.attest.proof import Clock
@@ -188,7 +188,7 @@ def test_a_foreign_authority_is_refused_at_once(dev: Local, tmp_path: Path) -> N
     foreign = local(tmp_path)
     services = replace(foreign.services(), root=dev.root)
     try:
-        with pytest.raises(SignerFailed, match="does not verify"):
+        with pytest.raises(AnswerRefused, match="does not verify"):
             sign_keyless(STATEMENT, foreign.token(), services, NOW, send=foreign.send)
     finally:
         foreign.stack.close()
@@ -205,7 +205,7 @@ def test_a_certificate_that_is_not_valid_yet_is_refused(dev: Local) -> None:
             return answer
         return dev.send(url, body, headers)
 
-    with pytest.raises(SignerFailed, match="was valid from"):
+    with pytest.raises(AnswerRefused, match="was valid from"):
         sign_keyless(STATEMENT, dev.token(), dev.services(), NOW, send=send)
 
 

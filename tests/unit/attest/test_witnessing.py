@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from keylesskit import NOW, STATEMENT, URL, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import Trust
-from retinue.attest.errors import KeyUnusable, Malformed, Refused, SignerFailed
+from retinue.attest.errors import AnswerRefused, KeyUnusable, Malformed, Refused, SignerFailed
 from retinue.attest.formats.bundle import read_bundle
 from retinue.attest.proof import Clock
 from retinue.attest.services import LogService, Witnesses
@@ -179,7 +179,7 @@ def test_a_wrong_answer_is_not_kept_with_a_root_or_without(
     path, change = WRONG[name]
     dev.tamper[path] = change
 
-    with pytest.raises(SignerFailed):
+    with pytest.raises(AnswerRefused):
         signed(dev, Witnesses((STAMP,), (LOG_2,), dev.root if rooted else None))
 
 
@@ -188,7 +188,7 @@ def test_the_stamp_of_another_signature_is_not_kept(dev: Local, rooted: bool) ->
     other = receipt(b"other", STAMP, None, dev.send)
     dev.tamper["timestamp"] = lambda _: other
 
-    with pytest.raises(SignerFailed, match="another signature"):
+    with pytest.raises(AnswerRefused, match="another signature"):
         signed(dev, Witnesses((STAMP,), (), dev.root if rooted else None))
 
 
@@ -200,7 +200,7 @@ def test_others_than_the_root_names_are_not_believed(
     foreign = local(tmp_path)
     try:
         signed(foreign, witnesses)
-        with pytest.raises(SignerFailed, match="does not verify"):
+        with pytest.raises(AnswerRefused, match="does not verify"):
             signed(foreign, replace(witnesses, root=dev.root))
     finally:
         foreign.stack.close()

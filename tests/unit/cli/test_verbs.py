@@ -151,12 +151,23 @@ async def test_papers_of_papers_are_deleted_by_the_client_where_the_registry_doe
     assert deleted == [IMAGE.digest, PAPER.digest, ABOUT_PAPER.digest]
 
 
-async def test_a_repository_that_is_not_known_has_no_tags(
+@pytest.mark.parametrize("form", [[], ["--json"], ["--all"]])
+async def test_a_repository_that_is_not_known_has_no_list(
+    registry: Registry, ask_beside: AskBeside, form: list[str]
+) -> None:
+    ran = await ask_beside("list", f"{registry.host}/nope", *form)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith("retinue: there is no repository 'nope' in ")
+
+
+async def test_a_repository_without_tags_has_an_empty_list(
     registry: Registry, ask_beside: AskBeside
 ) -> None:
-    ran = await ask_beside("list", f"{registry.host}/nope")
-    assert (ran.code, ran.out) == (0, "")
-    assert "does not exist" in ran.err
+    name = await filled(registry)
+    registry.repos["app"].tags.clear()
+    ran = await ask_beside("list", name, "--json")
+    assert (ran.code, ran.json) == (0, {"tags": []})
+    assert "has no tags" in ran.err
 
 
 # ---- logging in

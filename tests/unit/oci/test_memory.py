@@ -233,6 +233,29 @@ async def test_deleting_a_manifest_leaves_papers_that_another_one_holds() -> Non
     assert set(store.content) == {PAPER.digest, orphan.digest}
 
 
+async def test_parts_of_a_deleted_manifest_wait_for_collection_papers_or_not() -> None:
+    orphan = artifact(describe(b"absent", "a/b"))
+    top = index(IMAGE, orphan)
+    store = await filled(IMAGE, orphan, top)
+    assert store.delete_manifest(top.digest)
+    assert set(store.content) == {IMAGE.digest, orphan.digest}
+    assert await collected(store, untagged=False) == {IMAGE.digest}
+
+
+async def test_papers_of_a_deleted_paper_go_also_where_its_subject_never_came() -> None:
+    orphan = artifact(describe(b"absent", "a/b"))
+    store = await filled(orphan, artifact(orphan))
+    assert store.delete_manifest(orphan.digest)
+    assert store.content == {}
+
+
+async def test_papers_that_keep_each_other_go_with_their_subject() -> None:
+    listing = index(PAPER, subject=pointer(IMAGE))
+    store = await filled(IMAGE, PAPER, listing)
+    assert store.delete_manifest(IMAGE.digest)
+    assert store.content == {}
+
+
 async def test_a_part_cannot_be_deleted_before_its_whole() -> None:
     top = index(IMAGE)
     store = await filled(IMAGE, top)

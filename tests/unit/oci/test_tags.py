@@ -2,11 +2,20 @@
 
 import pytest
 
-from builders import artifact, image, index
+from builders import artifact, describe, image, index
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.links import Link, Rel, Way
-from retinue.oci.tags import ImpliedTag, agrees, cosign_tag, fallback_tag, implied, stated_about
+from retinue.oci.manifest import Manifest
+from retinue.oci.tags import (
+    ImpliedTag,
+    agrees,
+    cosign_tag,
+    fallback_tag,
+    implied,
+    stated_about,
+    supersedes,
+)
 from retinue.oci.tags import tag_links as links_of
 
 IMAGE = image()
@@ -73,6 +82,21 @@ def test_a_tag_says_nothing_about_another_digest() -> None:
 
 def test_cosign_has_no_tag_for_sha512() -> None:
     assert cosign_tag(BIG.digest, "sig") is None
+
+
+def signatures(*marks: str, kind: str = "text/plain") -> Manifest:
+    """As cosign keeps them: in the annotations of layers that may be of one digest."""
+    layers = [describe(b"payload", kind, annotations={"signature": mark}) for mark in marks]
+    return artifact(layers=layers)
+
+
+def test_who_has_every_signature_supersedes_and_nobody_else() -> None:
+    both = signatures("a", "b")
+    assert supersedes(both, signatures("b"))
+    assert supersedes(signatures("b", "a"), both)
+    assert not supersedes(signatures("a"), both)
+    assert not supersedes(both, signatures("c"))
+    assert not supersedes(both, signatures("a", kind="text/html"))
 
 
 def test_a_fallback_entry_counts_only_if_the_paper_agrees() -> None:

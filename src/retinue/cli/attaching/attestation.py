@@ -62,7 +62,7 @@ async def _attach(work: "Work", values: list[bytes]) -> "list[Attached]":
     envelopes = [value for value in values if value not in bundles]
     attached = await attach_bundles(work.store, work.subject, bundles, created=now)
     appended = [
-        await append_envelope(work.store, work.subject, value, pause=signing.pause)
+        await append_envelope(work.store, work.subject, value, pause=signing.Patience())
         for value in envelopes
     ]
     return [*attached, *appended]

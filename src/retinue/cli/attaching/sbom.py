@@ -50,7 +50,7 @@ async def _attach(args: argparse.Namespace, work: "Work", content: bytes) -> "li
 
     kind = TYPES[args.type]
     if args.format == "legacy":
-        pause, replace = signing.pause, args.replace
+        pause, replace = signing.Patience(), args.replace
         return [
             await put_sbom(work.store, work.subject, content, kind, pause=pause, replace=replace)
         ]

@@ -60,4 +60,4 @@ async def _simple(work: "Work", payload: bytes, annotations: dict[str, str]) -> 
     from retinue.papers.append import append_signature
 
     made = SimpleSignature(payload, annotations)
-    return [await append_signature(work.store, work.subject, made, pause=signing.pause)]
+    return [await append_signature(work.store, work.subject, made, pause=signing.Patience())]

@@ -1,6 +1,7 @@
 """What collection asks about the manifests and blobs of one repository, and how it deletes them."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import cast
 
 from msgspec import Struct
@@ -9,6 +10,8 @@ from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link
+from retinue.oci.manifest import Manifest, Unreadable
+from retinue.oci.readers import table
 from retinue.registry.catalog import candidates, links
 from retinue.registry.catalog.bulk import bulk, column, hexa, rows
 from retinue.registry.catalog.db import Change, Sql
@@ -182,6 +185,15 @@ def bodies(
     """Media type and bytes of those of `wanted` that are present."""
     found = yield _BODIES, (column(map(hexa, wanted)), repository)
     return {_digest(raw): cast("tuple[str, bytes]", (kind, body)) for raw, kind, body in found}
+
+
+def readable(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Digest, Manifest]]:
+    """The same, read; what cannot be read is left out."""
+    found: dict[Digest, Manifest] = {}
+    for digest, (kind, body) in (yield from bodies(repository, wanted)).items():
+        with suppress(Unreadable):
+            found[digest] = table.read(body, kind)
+    return found
 
 
 def beginning(repository: int, prefixes: Collection[bytes]) -> Change[dict[bytes, list[Digest]]]:

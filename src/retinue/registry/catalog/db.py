@@ -125,6 +125,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def gone(self) -> str | None:
+        """Why nothing can be committed until an operator has put the data back; None: it can."""
+        ...
+
     def generation(self) -> int | None:
         """A number that is the same for as long as nothing was committed, by any process: what
         was read under it still is so. None: that cannot be told (now, or ever). From any thread."""

@@ -21,6 +21,7 @@ from retinue.registry.catalog.db import (
     end,
 )
 from retinue.registry.catalog.generation import Generation
+from retinue.registry.catalog.presence import Presence
 from retinue.registry.catalog.turns import Turn
 
 BATCH = 256
@@ -92,6 +93,12 @@ def _tell(waiters: Sequence[Waiter]) -> None:
         waiter.tell()
 
 
+def _refuse(waiters: Sequence[Waiter], error: CatalogUnavailable) -> None:
+    for waiter in waiters:
+        waiter.result = None
+        waiter.error = error
+
+
 def _wake(waiters: Sequence[Waiter]) -> None:
     """One hop per event loop, not one per waiter: a hop costs as much as a small change."""
     loops: dict[AbstractEventLoop, list[Waiter]] = {}
@@ -139,13 +146,18 @@ class GroupCommit:
     """
 
     def __init__(
-        self, connect: Callable[[], apsw.Connection], turn: Turn, generation: Generation
+        self,
+        connect: Callable[[], apsw.Connection],
+        turn: Turn,
+        generation: Generation,
+        presence: Presence,
     ) -> None:
         self._connect = connect
         self._connection = connect()
         self._cursor = self._connection.cursor()
         self._turn = turn
         self._generation = generation
+        self._presence = presence
         self._queue: SimpleQueue[Waiter | None] = SimpleQueue()
         self._closing = False
         self._thread = Thread(target=self._work, name="catalog-writer", daemon=True)
@@ -178,7 +190,10 @@ class GroupCommit:
             try:
                 with self._turn.taken():
                     self._gather(batch)
-                    self._commit(batch)
+                    if gone := self._presence.gone():
+                        _refuse(batch, CatalogUnavailable(gone))
+                    else:
+                        self._commit(batch)
             except BaseException as error:  # the thread outlives every failure
                 self._fail(batch, error)
             _wake(batch)
@@ -238,10 +253,9 @@ class GroupCommit:
 
     def _fail(self, batch: Sequence[Waiter], error: BaseException) -> None:
         log.error("a commit of %d changes failed: %s", len(batch), error)
-        for waiter in batch:
-            waiter.result = None
-            waiter.error = CatalogUnavailable(str(error))
-            waiter.error.__cause__ = error
+        unavailable = CatalogUnavailable(str(error))
+        unavailable.__cause__ = error
+        _refuse(batch, unavailable)
         self._renew()
 
     def _renew(self) -> None:

@@ -116,6 +116,9 @@ class PostgresCatalog:
                 return
             args = (*args[:-1], page[-1][0])
 
+    def gone(self) -> None:
+        """A server's files are its own."""
+
     def generation(self) -> None:
         """Other processes may be on other machines."""
 

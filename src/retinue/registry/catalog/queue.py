@@ -22,6 +22,16 @@ _DUE = Sql("""
     where due <= :now and kind = :kind
     and (due, repository, digest) > (:due, :repository, :digest)
     order by due, repository, digest limit :most""")
+_BELOW = bulk("""
+    select c.digest from json_each(:digests) e
+    join link l on l.repository = :repository and l.target = unhex(e.value ->> 0) and l.kind = 3
+    join candidate c on c.repository = l.repository and c.kind = 1 and c.digest = l.source
+    where c.due <= :now
+    union
+    select c.digest from json_each(:digests) e
+    join link l on l.repository = :repository and l.source = unhex(e.value ->> 0) and l.kind = 2
+    join candidate c on c.repository = l.repository and c.kind = 1 and c.digest = l.target
+    where c.due <= :now""")
 _DROP = bulk("""
     delete from candidate where repository = :repository and kind = :kind and due <= :now
     and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)""")
@@ -75,6 +85,14 @@ def due(now: int, kind: int, after: Place, most: int) -> Change[Page]:
         by_repository.setdefault(repository, []).append(digests.from_bytes(raw))
         end = (when, repository, raw)
     return Page({key: tuple(those) for key, those in by_repository.items()}, end)
+
+
+def below(repository: int, those: Collection[Digest], now: int) -> Change[set[Digest]]:
+    """Manifests whose time has come among the papers and parts of these."""
+    if not those:
+        return set()
+    found = yield _BELOW, (column(sorted(map(hexa, those))), repository, now)
+    return {digests.from_bytes(raw) for (raw,) in cast("list[tuple[bytes]]", found)}
 
 
 def drop(repository: int, kind: int, those: Collection[Digest], now: int) -> Change[None]:

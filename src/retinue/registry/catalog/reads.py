@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.registry.catalog.bulk import bulk, rows
-from retinue.registry.catalog.db import Catalog, Change, Sql
+from retinue.registry.catalog.db import Catalog, CatalogUnavailable, Change, Sql
 
 BY_TAG = Sql("""
     select r.id, m.digest, m.media_type, m.touched, o.id, o.size, o.location
@@ -79,7 +79,9 @@ async def body(catalog: Catalog, object_id: int) -> bytes | None:
 
 
 async def alive(catalog: Catalog) -> None:
-    """Raises CatalogUnavailable unless the catalog answers."""
+    """Raises CatalogUnavailable unless the catalog answers, and may be written."""
+    if gone := catalog.gone():
+        raise CatalogUnavailable(gone)
     await catalog.one(ALIVE)
 
 

@@ -19,6 +19,7 @@ from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql, T
 from retinue.registry.catalog.generation import Generation, prepare
 from retinue.registry.catalog.groupcommit import FAILURES, GroupCommit, run
 from retinue.registry.catalog.localdisk import require_local
+from retinue.registry.catalog.presence import Presence
 from retinue.registry.catalog.turns import FileLock, Turn
 
 LEAST_LIBRARY = (3, 51, 3)
@@ -60,8 +61,9 @@ class SqliteFile:
         self.durable = durable
         self.vfs = vfs
 
-    def writer(self) -> apsw.Connection:
-        connection = self._open(_WAIT_WRITE)
+    def writer(self, *, make: bool = False) -> apsw.Connection:
+        """`make`: also a file that is not there. One that was must never be replaced by none."""
+        connection = self._open(_WAIT_WRITE, apsw.SQLITE_OPEN_CREATE if make else 0)
         connection.execute("pragma foreign_keys = on")
         connection.execute(f"pragma synchronous = {'full' if self.durable else 'normal'}")
         connection.execute(f"pragma journal_size_limit = {_WAL_BYTES}")
@@ -100,8 +102,11 @@ class SqliteFile:
     def checkpointing(self) -> FileLock:
         return FileLock(self.path.with_name(f"{self.path.name}.checkpoint"))
 
-    def _open(self, wait: int) -> apsw.Connection:
-        connection = apsw.Connection(str(self.path), vfs=self.vfs, statementcachesize=STATEMENTS)
+    def _open(self, wait: int, make: int = 0) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READWRITE | make
+        connection = apsw.Connection(
+            str(self.path), flags, vfs=self.vfs, statementcachesize=STATEMENTS
+        )
         connection.set_busy_timeout(wait)
         # Plans do not depend on values: else a join is prepared again whenever values are bound,
         # because this library has STAT4 (30 us instead of 4 for the read of a manifest).
@@ -129,7 +134,7 @@ def upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
 
 def _upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
     new = not file.path.exists()
-    connection = file.writer()
+    connection = file.writer(make=True)
     try:
         if new:
             file.path.chmod(0o600)  # it will hold the secret; its WAL takes the mode over
@@ -187,7 +192,10 @@ class SqliteCatalog:
         self._scanner: apsw.Connection | None = None
         self._checkpointer = Checkpointer(file.writer(), file.turn(), file.checkpointing())
         self._generation = file.generation()
-        self._writer = GroupCommit(self._connect_writer, self._turn, self._generation)
+        self._presence = Presence(file.path)
+        self._writer = GroupCommit(
+            self._connect_writer, self._turn, self._generation, self._presence
+        )
 
     def _connect_writer(self) -> apsw.Connection:
         return self._checkpointer.watch(self._file.writer())
@@ -227,6 +235,9 @@ class SqliteCatalog:
 
     def generation(self) -> int | None:
         return self._generation.now()
+
+    def gone(self) -> str | None:
+        return self._presence.gone()
 
     async def close(self) -> None:
         """Commit what waits, then let go of the file."""

@@ -6,9 +6,8 @@ from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel
-from retinue.oci.manifest import Manifest, Unreadable
-from retinue.oci.readers.table import read
-from retinue.oci.tags import ImpliedTag, implied, tag_links
+from retinue.oci.manifest import Manifest
+from retinue.oci.tags import ImpliedTag, implied, supersedes, tag_links
 from retinue.registry.catalog import candidates, collect, links, locks, manifests, papers
 from retinue.registry.catalog import repositories as repos
 from retinue.registry.catalog import tags as rows
@@ -103,7 +102,7 @@ def _state(
 def _superseded(
     repository: int, replaced: Collection[Digest], successor: Manifest
 ) -> Change[set[Digest]]:
-    """Those whose layers are all in the successor.
+    """Those whose layers are all in the successor; not what cannot be read.
 
     Links do not tell layers from the config, nor do they know the annotations in which cosign
     keeps signatures: so bodies are read, of those alone that can be meant.
@@ -111,29 +110,8 @@ def _superseded(
     theirs = yield from links.blobs_of(repository, replaced)
     here = {blob.digest for blob in successor.blobs}
     near = sorted(each for each, blobs in theirs.items() if len(blobs - here) <= 1)
-    found = yield from collect.bodies(repository, near[:MOST_COMPARED])
-    layers = _layers(successor)
-    return {
-        digest
-        for digest, (media_type, body) in found.items()
-        if (old := _readable(body, media_type)) is not None and _layers(old) <= layers
-    }
-
-
-def _layers(manifest: Manifest) -> frozenset[object]:
-    return frozenset(
-        (layer.media_type, layer.digest, frozenset(layer.annotations.items()))
-        for layer in manifest.blobs
-        if layer != manifest.config
-    )
-
-
-def _readable(body: bytes, media_type: str) -> Manifest | None:
-    """None: what cannot be read is not given up."""
-    try:
-        return read(body, media_type)
-    except Unreadable:
-        return None
+    found = yield from collect.readable(repository, near[:MOST_COMPARED])
+    return {digest for digest, old in found.items() if supersedes(successor, old)}
 
 
 def delete_tag(

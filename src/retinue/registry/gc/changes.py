@@ -37,9 +37,18 @@ from retinue.registry.gc.standing import stand
 def plan_manifests(
     repository: int, wanted: Collection[Digest], terms: Terms, now: int
 ) -> Change[Plan]:
-    """What is dead among `wanted` and all that keeps them. Raises TooMany."""
-    standings = yield from climb(repository, wanted, terms, now)
-    return make_plan(wanted, standings, terms, now)
+    """What is dead among `wanted`, all that keeps them, and all of that group whose time has come
+    as well, for it goes whole. Raises TooMany."""
+    asked = set(wanted)
+    while True:  # each round asks about more, up to what one walk may visit
+        standings = yield from climb(repository, sorted(asked), terms, now)
+        plan = make_plan(sorted(asked), standings, terms, now)
+        dead = {digest for batch in plan.batches for digest in batch}
+        kept_by = {keeper for digest in dead for keeper in standings[digest].keepers()}
+        more = (yield from queue.below(repository, dead | kept_by, now)) - standings.keys()
+        if not more:
+            return plan
+        asked |= more
 
 
 def climb(
@@ -72,7 +81,8 @@ def delete_manifests(
     yield from locks.exclusive(repository)
     if (yield from collect.other_version(repository)) is not None:
         return ()
-    again = yield from plan_manifests(repository, batch, terms, now)
+    standings = yield from climb(repository, batch, terms, now)
+    again = make_plan(batch, standings, terms, now)
     dead = {digest for cycle in again.batches for digest in cycle}
     if not dead or not dead <= set(batch):
         return ()

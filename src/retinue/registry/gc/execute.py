@@ -50,6 +50,8 @@ class Work(Struct, frozen=True):
     blobs: BlobStore
     settings: Settings
     report: Report
+    told: set[tuple[int, Digest]]
+    """Manifests that a dry run has named: they are candidates still, and may come up again."""
 
 
 async def collect_once(
@@ -65,7 +67,7 @@ async def collect_once(
     `owner` takes the lease under that name, and does nothing while somebody else has it; without,
     no lease is asked for. Raises CatalogUnavailable, StorageFailed.
     """
-    work = Work(catalog, blobs, settings, Report(dry_run=dry_run))
+    work = Work(catalog, blobs, settings, Report(dry_run=dry_run), set())
     if dry_run:
         await _candidates(work)
         return work.report
@@ -151,8 +153,10 @@ async def _skip(
 async def _manifests(work: Work, repository: int, name: str, wanted: Sequence[Digest]) -> None:
     terms, now = work.settings.terms, work.settings.now
     plan = await look(work.catalog, changes.plan_manifests(repository, wanted, terms, now))
-    gone = _planned(plan)
-    if not work.report.dry_run:
+    gone = [digest for digest in _planned(plan) if (repository, digest) not in work.told]
+    if work.report.dry_run:
+        work.told.update((repository, digest) for digest in gone)
+    else:
         gone = await _delete_manifests(work, repository, plan)
         await work.catalog.commit(
             lambda: changes.settle(repository, candidates.MANIFEST, plan, now)

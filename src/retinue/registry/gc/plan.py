@@ -2,7 +2,8 @@
 
 Liveness is a walk upward with a visited set, never a count: an index may contain A and carry the
 tag `sha256-<A>`, so that each keeps the other (storage rule 13). What no root is reached from is
-dead, and dead manifests go together, parents before parts and subjects before papers.
+dead, and dead manifests that keep one another go together, in one transaction: whoever pushes an
+image again between two of them would have some of its papers back, and others not.
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
@@ -17,10 +18,11 @@ SECOND = 1_000_000
 """Times are in microseconds."""
 
 BATCH = 200
-"""Manifests that one transaction deletes; only a cycle may be larger, for it goes whole."""
+"""Manifests that one transaction deletes; only a group may be larger, for it goes whole."""
 
 MOST = 100_000
-"""Manifests that one walk visits before it gives up, and spares what it was asked about."""
+"""Manifests that one walk visits before it gives up, and spares what it was asked about. So no
+group is larger."""
 
 
 class Terms(Struct, frozen=True):
@@ -155,7 +157,7 @@ def make_plan(
         if (found := roots.get(digest)) and found.until is not None
     }
     settled = tuple(d for d in candidates if d not in dead and d not in later)
-    return Plan(tuple(_batches(_cycles(dead))), later, settled)
+    return Plan(tuple(_batches(_groups(dead))), later, settled)
 
 
 class HeldBlob(Struct, frozen=True):
@@ -200,24 +202,45 @@ def _kept_by(roots: Iterable[Digest], standings: Mapping[Digest, Standing]) -> s
     return alive
 
 
-def _batches(cycles: Iterable[Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]:
+def _batches(groups: Iterable[Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]:
     batch: list[Digest] = []
-    for cycle in cycles:
-        if batch and len(batch) + len(cycle) > BATCH:
+    for group in groups:
+        if batch and len(batch) + len(group) > BATCH:
             yield tuple(batch)
             batch = []
-        batch.extend(cycle)
+        batch.extend(group)
     if batch:
         yield tuple(batch)
 
 
-def _cycles(dead: Mapping[Digest, Standing]) -> Iterable[tuple[Digest, ...]]:
-    """Manifests that keep each other, together; keepers first (Kosaraju's algorithm)."""
+def _groups(dead: Mapping[Digest, Standing]) -> Iterable[Sequence[Digest]]:
+    """Manifests that keep each other, however far apart, or that something absent kept; in each,
+    keepers first."""
     above = {
         digest: [keeper for keeper in standing.keepers() if keeper in dead]
         for digest, standing in dead.items()
     }
-    kept: dict[Digest, list[Digest]] = {digest: [] for digest in dead}
+    beside: dict[Digest, list[Digest]] = {digest: [] for digest in dead}
+    for digest, standing in dead.items():
+        for keeper in standing.keepers():
+            beside[digest].append(keeper)
+            beside.setdefault(keeper, []).append(digest)
+    seen: set[Digest] = set()
+    group = {
+        digest: number
+        for number, first in enumerate(dead)
+        for digest in _finished(beside, first, seen)
+    }
+    groups: dict[int, list[Digest]] = {}
+    for cycle in _cycles(above):
+        for digest in cycle:
+            groups.setdefault(group[digest], []).append(digest)
+    return groups.values()
+
+
+def _cycles(above: Mapping[Digest, Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]:
+    """Manifests that keep each other in a circle, together; keepers first (Kosaraju's algorithm)."""
+    kept: dict[Digest, list[Digest]] = {digest: [] for digest in above}
     for digest, those in above.items():
         for keeper in those:
             kept[keeper].append(digest)

@@ -9,8 +9,6 @@ from msgspec import Struct
 from retinue.oci import digest as digests
 from retinue.oci import tags
 from retinue.oci.digest import Digest
-from retinue.oci.manifest import Manifest, Unreadable
-from retinue.oci.readers import table
 from retinue.oci.tags import ImpliedTag
 from retinue.oci.walk import TooMany
 from retinue.registry.catalog import collect
@@ -163,26 +161,9 @@ def _successors(
     for start in range(0, len(todo), BODIES // 2):
         pairs = todo[start : start + BODIES // 2]
         wanted = {digest for pair in pairs for digest in pair}
-        bodies = yield from collect.bodies(repository, wanted)
-        layers = {digest: _layers(*body) for digest, body in bodies.items()}
+        found = yield from collect.readable(repository, wanted)
         for old, new in pairs:
-            before, after = layers.get(old), layers.get(new)
-            if before is not None and after is not None and before <= after:
+            before, after = found.get(old), found.get(new)
+            if before is not None and after is not None and tags.supersedes(after, before):
                 held.add((old, new))
     return held
-
-
-def _layers(media_type: str, raw: bytes) -> frozenset[object] | None:
-    """Layers with their annotations, for there cosign keeps signatures; None: unreadable.
-
-    Two signatures over one payload are layers of one digest.
-    """
-    try:
-        manifest: Manifest = table.read(raw, media_type)
-    except Unreadable:
-        return None
-    return frozenset(
-        (layer.media_type, layer.digest, frozenset(layer.annotations.items()))
-        for layer in manifest.blobs
-        if layer != manifest.config
-    )

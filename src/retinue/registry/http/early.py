@@ -37,13 +37,27 @@ class EarlyLoop(uvloop.Loop):
     A coroutine (with something that goes with it) is handed over by the server alone. One that
     ends at once never gets to the loop. One that awaits a body gets there with the body, or a
     little later without it: from then on it is the request's task that limits its patience.
+
+    The server has the signals that end this process told to itself; `on_stop` is told as well.
     """
+
+    on_stop: Callable[[], None] | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self._awaited: dict[Any, Callable[[], object]] = {}
         self._before: list[Any] = []
         self.call_later(SECONDS, self._lose_patience)
+
+    def add_signal_handler(  # type: ignore[override]  # any callback will do
+        self, sig: int, callback: Callable[..., Any], *args: Any
+    ) -> None:
+        def told() -> None:
+            callback(*args)
+            if self.on_stop is not None:
+                self.on_stop()
+
+        super().add_signal_handler(sig, told)
 
     def call_soon_threadsafe(  # type: ignore[override]  # the server wants no handle
         self, callback: Callable[..., Any], *args: Any, context: Any = None

@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from retinue.errors import RetinueError
@@ -53,27 +55,47 @@ def limit_pauses(port: int, seconds: float, proc: Path = Path("/proc")) -> None:
 
     The server sends files by itself, and knows no such limit.
     """
-    for number in [int(each.name) for each in (proc / "self/fd").iterdir()]:
-        listener = _listener(number)
-        if listener is None:
-            continue
+    for listener in _sockets(proc):
         with listener:
-            if listener.getsockname()[1] == port:
+            if _listens(listener) and listener.getsockname()[1] == port:
                 pause = int(seconds * 1000)
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause)
 
 
-def _listener(number: int) -> socket.socket | None:
-    """The listening TCP socket behind a descriptor, if it is one."""
-    try:
-        found = socket.socket(fileno=os.dup(number))
-    except OSError:
-        return None  # closed by now, or no socket
-    internet = found.family in {socket.AF_INET, socket.AF_INET6}
-    if internet and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        return found
-    found.close()
-    return None
+@contextmanager
+def accepted(port: int) -> Iterator[Sequence[socket.socket]]:
+    """The connections that clients have with `port` of this process, while the block lasts."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(each) for each in _sockets()]
+        yield [each for each in found if not _listens(each) and each.getsockname()[1] == port]
+
+
+def descriptors(proc: Path = Path("/proc")) -> dict[int, str]:
+    """What the descriptors of this process are: a path, or `socket:[inode]` and the like."""
+    found: dict[int, str] = {}
+    for each in (proc / "self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed by now
+            found[int(each.name)] = str(each.readlink())
+    return found
+
+
+def _sockets(proc: Path = Path("/proc")) -> Iterator[socket.socket]:
+    """Duplicates of this process's TCP sockets, for the caller to close."""
+    for number, target in descriptors(proc).items():
+        if not target.startswith("socket:"):
+            continue
+        try:
+            found = socket.socket(fileno=os.dup(number))
+        except OSError:
+            continue  # closed by now
+        if found.family in {socket.AF_INET, socket.AF_INET6} and found.type == socket.SOCK_STREAM:
+            yield found
+        else:
+            found.close()
+
+
+def _listens(found: socket.socket) -> bool:
+    return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def holder(port: int, proc: Path = Path("/proc")) -> tuple[int, str] | None:

@@ -8,8 +8,10 @@ from retinue.registry.content.services import Services
 from retinue.registry.http.entry import Handler, Methods
 from retinue.registry.http.exchange import Request, Response
 from retinue.registry.metrics import Shared, exposition
+from retinue.registry.storage.blobstore import StorageFailed
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
+_GONE = b"the catalog was moved or deleted\n"
 _METRICS = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -21,8 +23,12 @@ def table(shared: Shared) -> Mapping[str, Methods]:
             return Response(503, [_TEXT], b"draining\n")
         try:
             await reads.alive(services.catalog)
+            await services.blobs.require()
         except CatalogUnavailable:
-            return Response(503, [_TEXT], b"the catalog does not answer\n")
+            gone = services.catalog.gone() is not None
+            return Response(503, [_TEXT], _GONE if gone else b"the catalog does not answer\n")
+        except StorageFailed:
+            return Response(503, [_TEXT], b"the blobs were moved or deleted\n")
         return Response(200, [_TEXT], b"ready\n")
 
     async def metrics(services: Services, _request: Request, _name: str, _rest: str) -> Response:

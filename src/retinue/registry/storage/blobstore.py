@@ -110,6 +110,11 @@ class Upload(Protocol):
 
 
 class BlobStore(Protocol):
+    async def require(self) -> None:
+        """Raises StorageFailed when the store is not where it was opened: what is not found then
+        is not gone, and what is kept may be."""
+        ...
+
     async def locate(self, location: str) -> LocalFile | Redirect | None:
         """How to send this copy; None when its bytes are gone."""
         ...

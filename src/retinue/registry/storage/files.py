@@ -1,6 +1,7 @@
 """Blobs as files of one folder. Layout and names: `places`; durability: `incoming`."""
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -50,6 +51,14 @@ class FileBlobStore:
         await asyncio.to_thread(self._pool.shutdown)
         self._root.close()
 
+    async def require(self) -> None:
+        with _Failing("look for", "blobs"):
+            self.require_in_place()
+
+    def require_in_place(self) -> None:
+        """As `require`, but raises OSError."""
+        _require(self._root)
+
     async def locate(self, location: str) -> LocalFile | None:
         # On the loop: a look into a cached folder costs 2 us, a hop to a thread 100. One call is
         # enough: the name was checked, and the folders on the way are the store's own.
@@ -58,6 +67,7 @@ class FileBlobStore:
             try:
                 status = path.lstat()
             except FileNotFoundError:
+                _require(self._root)
                 return None
         if not stat.S_ISREG(status.st_mode):
             return None
@@ -184,7 +194,11 @@ class FileUpload:
     async def keep(
         self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
     ) -> Kept:
-        kept = await self._run("keep upload", lambda: self._incoming.keep(expected, trusted, last))
+        def call() -> Kept:
+            self._store.require_in_place()
+            return self._incoming.keep(expected, trusted, last)
+
+        kept = await self._run("keep upload", call)
         self.offset = kept.size
         return kept
 
@@ -254,7 +268,14 @@ def _open_copy(root: Root, location: str) -> int:
     try:
         return root.open(places.blob_name(location), os.O_RDONLY)
     except FileNotFoundError as error:
+        _require(root)
         raise CopyLost(location, 0) from error
+
+
+def _require(root: Root) -> None:
+    """Raises OSError when the folder is elsewhere, or nowhere."""
+    if not root.in_place():
+        raise FileNotFoundError(errno.ENOENT, f"{root.path} was moved or deleted")
 
 
 def _both(incoming: Incoming, parts: Sequence[bytes]) -> Digest | None:

@@ -4,45 +4,19 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import apsw
 import pytest
 
 from failing_vfs import Call, Disk
-from retinue.registry.catalog.db import CatalogUnavailable, Change, Sql
+from holding import put
+from retinue.registry.catalog.db import CatalogUnavailable, Sql
 from retinue.registry.catalog.generation import SIZE, Generation, prepare
 from retinue.registry.catalog.sqlite import SqliteCatalog, SqliteFile, upgrade
 
-PUT = Sql("insert into hold (name, until) values (:name, :until)")
 HELD = Sql("select count(*) from hold", scans=True)
-
-
-def put(name: str) -> Callable[[], Change[None]]:
-    def change() -> Change[None]:
-        yield PUT, (name, 1)
-
-    return change
-
-
-@pytest.fixture
-def disk() -> Disk:
-    return Disk()
-
-
-@pytest.fixture
-def file(tmp_path: Path, disk: Disk) -> SqliteFile:
-    file = SqliteFile(tmp_path / "catalog.db", vfs=disk.name)
-    upgrade(file, bytes)
-    return file
-
-
-@pytest.fixture
-async def catalog(file: SqliteFile) -> AsyncIterator[SqliteCatalog]:
-    opened = SqliteCatalog(file)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -2,53 +2,25 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import apsw
 import pytest
 
 from failing_vfs import Call, Disk
+from holding import PUT, put
 from retinue.registry.catalog import groupcommit
 from retinue.registry.catalog.db import CatalogUnavailable, Change, Sql
-from retinue.registry.catalog.sqlite import SqliteCatalog, SqliteFile, upgrade
+from retinue.registry.catalog.sqlite import SqliteCatalog, SqliteFile
 from retinue.registry.catalog.turns import Turn
 
-PUT = Sql("insert into hold (name, until) values (:name, :until)")
 NAMES = Sql("select name from hold where name > :after order by name limit :most")
 
 FULL_OR_BROKEN = pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError])
 
 
-def put(name: str) -> Callable[[], Change[str]]:
-    def change() -> Change[str]:
-        yield PUT, (name, 1)
-        return name
-
-    return change
-
-
 async def names(catalog: SqliteCatalog) -> Sequence[object]:
     return [row[0] for row in await catalog.rows(NAMES, "", 10_000)]
-
-
-@pytest.fixture
-def disk() -> Disk:
-    return Disk()
-
-
-@pytest.fixture
-def file(tmp_path: Path, disk: Disk) -> SqliteFile:
-    file = SqliteFile(tmp_path / "catalog.db", vfs=disk.name)
-    upgrade(file, bytes)
-    return file
-
-
-@pytest.fixture
-async def catalog(file: SqliteFile) -> AsyncIterator[SqliteCatalog]:
-    opened = SqliteCatalog(file)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
@@ -269,3 +241,49 @@ async def test_a_loop_that_has_ended_does_not_stop_the_thread(
     with turn.taken():
         await asyncio.to_thread(leave)
     assert await catalog.commit(put("a")) == "a"
+
+
+# ---- a file that is not where it was
+
+
+async def test_nothing_is_acknowledged_that_nobody_would_find_again(
+    catalog: SqliteCatalog, file: SqliteFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    await catalog.commit(put("before"))
+    elsewhere = file.path.with_name("elsewhere.db")
+    file.path.rename(elsewhere)
+    for _ in range(3):
+        with pytest.raises(CatalogUnavailable, match="moved or deleted"):
+            await catalog.commit(put("a"))
+    assert not file.path.exists()
+    assert await names(catalog) == ["before"]
+    elsewhere.rename(file.path)
+    assert await catalog.commit(put("b")) == "b"
+    assert await names(catalog) == ["b", "before"]
+    told = [(record.levelname, record.message.partition(" was")[0]) for record in caplog.records]
+    assert told == [("ERROR", str(file.path)), ("WARNING", f"{file.path} is back")]
+
+
+async def test_another_file_in_its_place_is_not_taken_for_it(
+    catalog: SqliteCatalog, file: SqliteFile
+) -> None:
+    file.path.rename(file.path.with_name("elsewhere.db"))
+    file.path.write_bytes(b"")
+    with pytest.raises(CatalogUnavailable, match="moved or deleted"):
+        await catalog.commit(put("a"))
+    assert catalog.gone() is not None
+
+
+async def test_a_failure_does_not_make_an_empty_catalog_where_there_is_none(
+    catalog: SqliteCatalog, file: SqliteFile, disk: Disk
+) -> None:
+    def move(_call: Call) -> None:
+        if file.path.exists():
+            file.path.rename(file.path.with_name("elsewhere.db"))
+
+    disk.watch = move
+    with disk.failing(Call.WRITE, apsw.IOError), pytest.raises(CatalogUnavailable):
+        await catalog.commit(put("a"))
+    with pytest.raises(CatalogUnavailable):
+        await catalog.commit(put("b"))
+    assert not file.path.exists()

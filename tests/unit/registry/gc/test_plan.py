@@ -1,6 +1,7 @@
 """What is dead, as a pure function (storage rule 13)."""
 
 from collections.abc import Mapping, Sequence
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -151,6 +152,21 @@ def test_batches_are_bounded_and_a_circle_goes_whole() -> None:
     assert any(set(batch) == set(ring) for batch in found.batches)
 
 
+def test_a_subject_and_its_papers_go_together_however_many() -> None:
+    papers = {named(n): Standing(named(n), paper=True, subjects=(A,)) for n in range(BATCH + 50)}
+    loose = {named(f"x{n}"): Standing(named(f"x{n}")) for n in range(BATCH)}
+    standings = {A: Standing(A), **loose, **papers}
+    found, _ = climb([*papers, *loose], standings, TERMS)
+    whole = next(batch for batch in found.batches if A in batch)
+    assert (whole[0], set(whole)) == (A, {A, *papers})
+
+
+def test_papers_of_a_subject_that_is_gone_go_together() -> None:
+    papers = {named(n): Standing(named(n), paper=True, subjects=(A,)) for n in range(BATCH + 50)}
+    found, _ = climb([*papers], papers, TERMS)
+    assert [set(batch) for batch in found.batches] == [set(papers)]
+
+
 def test_a_walk_that_is_too_wide_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "MOST", 10)
     standings = {A: Standing(A, parents=tuple(named(n) for n in range(20)))}
@@ -194,6 +210,15 @@ def test_walking_up_finds_what_walking_down_leaves_out(graph: Graph, terms: Term
     dead = [digest for batch in found.batches for digest in batch]
     assert set(dead) == set(graph) - alive(graph, terms)
     assert len(dead) == len(set(dead))
+
+
+@given(graphs())
+def test_no_two_transactions_delete_what_belongs_together(graph: Graph) -> None:
+    with mock.patch.object(plan, "BATCH", 2):
+        found, _ = climb(list(graph), graph, TERMS)
+    number = {digest: n for n, batch in enumerate(found.batches) for digest in batch}
+    for digest, at in number.items():
+        assert {number.get(each, at) for each in graph[digest].keepers()} <= {at}
 
 
 @given(graphs())

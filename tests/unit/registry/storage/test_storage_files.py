@@ -10,7 +10,7 @@ import pytest
 from retinue.files import Bytes, Calls
 from retinue.oci import digest as digests
 from retinue.registry.storage import places
-from retinue.registry.storage.blobstore import UploadBusy
+from retinue.registry.storage.blobstore import StorageFailed, UploadBusy
 from retinue.registry.storage.direct import BLOCK, DIRECT_FROM, SPAN
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.storage.places import InvalidPlace
@@ -151,3 +151,28 @@ async def test_two_processes_may_open_the_same_folder(tmp_path: Path) -> None:
     assert found.size == 3
     await first.close()
     await second.close()
+
+
+@pytest.mark.parametrize("moved", ["store", "store/blobs"])
+async def test_what_is_not_found_in_a_folder_that_is_gone_is_not_lost(
+    tmp_path: Path, moved: str
+) -> None:
+    store = FileBlobStore(tmp_path / "store", threads=1)
+    first, second = await store.upload("first"), await store.upload("second")
+    await first.append([b"first"])
+    await second.append([b"second"])
+    location = (await first.keep(digests.of(b"first"))).location
+    (tmp_path / moved).rename(tmp_path / "elsewhere")
+    (tmp_path / moved).mkdir()
+    with pytest.raises(StorageFailed, match="moved or deleted"):
+        await store.require()
+    with pytest.raises(StorageFailed, match="moved or deleted"):
+        await store.locate(location)
+    with pytest.raises(StorageFailed, match="moved or deleted"):
+        await second.keep(digests.of(b"second"))
+    (tmp_path / moved).rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / moved)
+    await store.require()
+    assert await store.locate(location) is not None
+    await second.close()
+    await store.close()
