@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from builders import CONFIG, LAYER, artifact, image, index
 from retinue.oci import digest as digests

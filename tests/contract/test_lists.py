@@ -1,10 +1,10 @@
 """Lists: tags, papers, repositories, and what earlier drafts list, on both databases."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from builders import artifact, image, with_papers
 from retinue.oci import digest as digests

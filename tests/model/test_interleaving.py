@@ -6,12 +6,13 @@ and what was acknowledged is there (storage.md, "Collection" 2, 6 to 9, and Post
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from builders import artifact, image, index
 from model.stepping import Outcome, Session, Stepped, open_session

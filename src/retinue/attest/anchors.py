@@ -1,9 +1,10 @@
 """Who is trusted: named keys, keyless identities, X.509 roots, and those who are believed the time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from retinue.attest.keys.key import PublicKey
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from retinue.attest.root import TrustedRoot
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorKey:
+class AnchorKey(Struct, frozen=True):
     """One key of an anchor. `since`/`until` bound the signing time; a key that was `revoked` for
     `compromise` is void for all that has no trusted time before that, for another reason from
     then on. Windows are applied by `decide`, not here."""
@@ -26,8 +26,7 @@ class AnchorKey:
     compromised: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KeyAnchor:
+class KeyAnchor(Struct, frozen=True):
     """Many keys, one principal: rotation."""
 
     name: str
@@ -35,8 +34,7 @@ class KeyAnchor:
     builders: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeylessAnchor:
+class KeylessAnchor(Struct, frozen=True):
     """A certificate's identity. Exactly one of `identity` (equal) and `identity_re2` (google-re2,
     full match) is set; the issuer is always compared for equality."""
 
@@ -48,8 +46,7 @@ class KeylessAnchor:
     builders: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class X509Anchor:
+class X509Anchor(Struct, frozen=True):
     """A chain to one of `roots`, whose leaf's subject has all of `subject` (RFC 4514 short names)."""
 
     name: str
@@ -58,8 +55,7 @@ class X509Anchor:
     builders: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TimeAnchor:
+class TimeAnchor(Struct, frozen=True):
     """A timestamp authority that is believed the time, and nothing else. `chain`: leaf or
     intermediates (possibly none) up to the root, which comes last."""
 
@@ -70,11 +66,10 @@ class TimeAnchor:
 Anchor: TypeAlias = KeyAnchor | KeylessAnchor | X509Anchor
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """All that verification needs to know. `roots` vouch for logs and times of key-signed bundles
     too; every keyless anchor's root is among them."""
 
     anchors: tuple[Anchor, ...] = ()
     times: tuple[TimeAnchor, ...] = ()
-    roots: tuple["TrustedRoot", ...] = field(default=())
+    roots: tuple["TrustedRoot", ...] = ()

@@ -1,8 +1,10 @@
 """An attestation before it is signed: what is said (a predicate), and of what (subjects)."""
 
 import json
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.attest.errors import Malformed, Refused
 from retinue.attest.keys.key import Signer
@@ -11,8 +13,7 @@ from retinue.attest.statement import Subject, read_statement, write_statement
 from retinue.oci.digest import Digest, algorithm, encoded
 
 
-@dataclass(frozen=True, slots=True)
-class Attestation:
+class Attestation(Struct, frozen=True):
     """A predicate of a type, about subjects (name and digest). A value: nothing here does I/O.
 
     `predicate` is the text of a JSON value, and stands in the statement as it is.

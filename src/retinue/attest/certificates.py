@@ -4,12 +4,12 @@ https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from msgspec import Struct
 
 from retinue.attest.chain import check_path, check_readable, extensions, value
 from retinue.attest.der import utf8
@@ -56,8 +56,7 @@ is a DER UTF8String, or bare as in the first ones."""
 _MAX_TEXT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """`san`: the one subject alternative name, an address, an URI, or Fulcio's other name.
     `claims`: what else the certificate's extensions say, by the names of Fulcio's documents."""
 

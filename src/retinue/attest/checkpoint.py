@@ -8,8 +8,9 @@ import hashlib
 import re
 from base64 import b64decode
 from binascii import Error
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed, Refused
 
@@ -27,8 +28,7 @@ _MOST_SIGNATURES = 100
 _ED25519 = b"\x01"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """One line of a note: who signed, the first bytes of the key's hash, and the signature."""
 
     name: str
@@ -36,8 +36,7 @@ class Signature:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """`text` is what the signatures sign."""
 
     origin: str

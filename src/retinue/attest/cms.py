@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -10,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from msgspec import Struct
 
 from retinue.attest import der
 from retinue.attest.certificate import load_certificate
@@ -53,8 +53,7 @@ _MIN_RSA = 2048
 _GRANTED = (0, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A timestamp, and all that is needed to check who signed it.
 
     `at` is genTime, `imprint` the stamped hash. `signed` is what the signature signs, over `info`

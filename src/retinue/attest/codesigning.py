@@ -6,7 +6,6 @@ in time is told, not judged: whose clock counts is for policy to say.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from msgspec import Struct
 
 from retinue.attest.anchors import X509Anchor
 from retinue.attest.errors import Malformed, Refused
@@ -62,8 +62,7 @@ _READ_LATER = (
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A leaf and who issued it, up to a self-signed root. `since` and `until` bound when all of its
     certificates are valid."""
 

@@ -6,8 +6,9 @@ nobody else can read the same bytes differently.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 
@@ -24,8 +25,7 @@ SET = 0x31
 _TIME = re.compile(r"(\d{14})(?:\.(\d{0,6}[1-9]))?Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One element: its tag, its content, and the whole encoding."""
 
     tag: int

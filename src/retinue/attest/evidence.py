@@ -4,8 +4,9 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.formats import dsse, simplesigning
@@ -21,8 +22,7 @@ MAX_PEM = 256 * 1024
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """`message` is what `signature` is over. `certificates` (DER, the leaf first) are empty where a
     key signed. `version` is the bundle's; empty for cosign's legacy forms.
     """

@@ -9,10 +9,11 @@ import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from mmap import ACCESS_READ, mmap
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest.base64 import InvalidBase64, decode
@@ -51,17 +52,19 @@ def _bracket(levels: int = 4) -> re.Pattern[bytes]:
 _CLOSES = {b"]": b"[", b"}": b"{"}
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Struct, frozen=True):
     """Base64 in a document, decoded piece by piece as it is gone through, as often as needed.
 
     Its length is that of the decoded bytes. Of the alphabet its finder is sure; that it has no
     length that base64 cannot have, `content` checks.
     """
 
-    raw: Raw = field(repr=False)
+    raw: Raw
     start: int
     end: int  # without padding
+
+    def __repr__(self) -> str:
+        return f"Encoded(start={self.start!r}, end={self.end!r})"
 
     def __len__(self) -> int:
         return (self.end - self.start) * 3 // 4

@@ -8,8 +8,9 @@ Kinds: hashedrekord, dsse and intoto of Rekor's first version
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.base64 import InvalidBase64, decode
 from retinue.attest.errors import Malformed, Refused
@@ -31,8 +32,7 @@ _HASHES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Hashes:
+class Hashes(Struct, frozen=True):
     """The content that a signature is about, to be hashed as an entry asks.
 
     `signed`: the parts of the exact signed bytes (a message, or an envelope's PAE). `payload`:
@@ -44,8 +44,7 @@ class Hashes:
     envelope: bytes | memoryview | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What an entry binds together. `verifier` is DER, of a certificate or a SubjectPublicKeyInfo.
     `signature` is None for the one kind that names the whole envelope instead."""
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from msgspec import Struct
 
 _Public: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
@@ -15,14 +15,19 @@ _PUBLIC = (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, rsa.RSAPublicKey
 _MIN_RSA = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class LogKey:
+class LogKey(Struct, frozen=True, eq=False):
     """`spki` is DER. `raw` is the point of an Ed25519 key, which checkpoints hash; else empty."""
 
     spki: bytes
     raw: bytes
-    _public: _Public = field(compare=False)
-    _hash: hashes.HashAlgorithm = field(compare=False)
+    _public: _Public
+    _hash: hashes.HashAlgorithm
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LogKey) and self.spki == other.spki
+
+    def __hash__(self) -> int:
+        return hash(self.spki)
 
     def verify(self, signature: bytes, message: bytes) -> bool:
         try:

@@ -5,7 +5,8 @@ Hints and key ids prove nothing: a hint says which key is tried first.
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.attest.anchors import KeyAnchor, Trust
 from retinue.attest.errors import KeyUnusable, Malformed, NoAnchor, Refused
@@ -13,8 +14,7 @@ from retinue.attest.evidence import Evidence
 from retinue.attest.keys.key import PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedKey:
+class PinnedKey(Struct, frozen=True):
     """A key, and the anchors that have it."""
 
     key: PublicKey

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from retinue.attest.statement import Statement
 
@@ -28,8 +29,7 @@ class Clock(StrEnum):
     RFC3161 = "rfc3161"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedTime:
+class TrustedTime(Struct, frozen=True):
     """The signature existed at this instant. `authority`: the anchor, or the root's log or TSA."""
 
     at: datetime
@@ -37,8 +37,7 @@ class TrustedTime:
     authority: str
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """A signature that verified.
 
     `signature` identifies it (`signature_id`): the verified SPKI and the exact signed bytes, so that

@@ -6,10 +6,11 @@ https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.p
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from retinue.attest.base64 import InvalidBase64, decode
 from retinue.attest.errors import Malformed
@@ -38,8 +39,7 @@ class RootInvalid(RetinueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """From `start` until `end`, both included; None is open."""
 
     start: datetime | None
@@ -50,8 +50,7 @@ class Period:
         return late_enough and (self.end is None or at <= self.end)
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(Struct, frozen=True):
     """One that issues certificates, or timestamps. `chain`: the root comes last; a timestamp
     authority's own certificate, if it is there, first. `name` is its URI, or what it calls itself.
     """
@@ -61,8 +60,7 @@ class Authority:
     period: Period
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A transparency log. `log_id` is what entries and certificate timestamps name it by; `host`
     is its origin in checkpoints of the second version (empty where the root gives no URL)."""
 
@@ -73,8 +71,7 @@ class Log:
     period: Period
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedRoot:
+class TrustedRoot(Struct, frozen=True):
     """`digest` is the SHA-256 (hex) of the file that it was read from."""
 
     digest: str

@@ -5,9 +5,10 @@ https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.p
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.root import RootInvalid, TrustedRoot, read_period, read_root
 from retinue.strictjson import InvalidJson, loads
@@ -22,16 +23,14 @@ _LOG_VERSIONS = (2, 1)
 _ONLY_VERSION = (1,)
 
 
-@dataclass(frozen=True, slots=True)
-class LogService:
+class LogService(Struct, frozen=True):
     """A log that is written to; `version` is of its interface, 1 or 2."""
 
     url: str
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """Everything that signing without a key asks for. `root` judges what they answer.
 
     `authority` issues certificates, `issuer` tokens ("" if the config names none); `stamps` are
@@ -45,8 +44,7 @@ class Services:
     stamps: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Witnesses:
+class Witnesses(Struct, frozen=True):
     """Who is asked to say when a signature was made: timestamp authorities and logs.
 
     `root` judges what they answer; None: nobody does, before somebody verifies.

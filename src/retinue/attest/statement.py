@@ -5,8 +5,9 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest import large
@@ -26,8 +27,7 @@ MAX_SUBJECTS = 10_000
 _PREDICATE = frozenset({"predicate"})
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What a statement is about. `digests`: algorithm to lower-case hex."""
 
     name: str
@@ -35,8 +35,7 @@ class Subject:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """`predicate` is its own JSON text within the statement's bytes, never re-serialised.
 
     It is empty where the statement has none (as cosign 2.6 signs).

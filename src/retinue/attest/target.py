@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.attest.errors import Refused
 from retinue.attest.statement import Statement, Subject
 from retinue.oci.digest import Digest, algorithm, encoded
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A manifest that was asked for by `digest`; `raw` are its bytes, and must be the digest's.
 
     Raises Refused where they are not.

@@ -8,9 +8,10 @@ https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_rekor.proto
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from retinue.attest.base64 import InvalidBase64, decode
 from retinue.attest.checkpoint import check_signed, read_checkpoint
@@ -30,8 +31,7 @@ _MAX_TIME = 253402300799  # the last second of the year 9999
 _MAX_HASHES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Inclusion:
+class Inclusion(Struct, frozen=True):
     """A path from an entry to a checkpoint (a signed note). `root` is what the proof claims."""
 
     index: int
@@ -41,8 +41,7 @@ class Inclusion:
     checkpoint: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """An entry as it was handed over. `integrated`: seconds since the epoch, which only `promise`
     (the signed entry timestamp) makes more than a claim."""
 
@@ -56,8 +55,7 @@ class LogEntry:
     inclusion: Inclusion | None
 
 
-@dataclass(frozen=True, slots=True)
-class LogProof:
+class LogProof(Struct, frozen=True):
     """What an entry established. `included`: a path to a checkpoint verified, not only a promise.
     `log` is the log's name."""
 

@@ -4,9 +4,10 @@ What is there of an authority that is trusted must verify; what is of others say
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from retinue.attest.anchors import KeylessAnchor, Trust, X509Anchor
 from retinue.attest.errors import EvidenceError, NoAnchor, Refused
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from retinue.attest.root import TrustedRoot
 
 
-@dataclass(frozen=True, slots=True)
-class Voucher:
+class Voucher(Struct, frozen=True):
     """Who signed, by which anchors, and when."""
 
     key: str
@@ -32,13 +32,12 @@ class Voucher:
     anchors: tuple[str, ...]
     times: tuple[TrustedTime, ...]
     logged: bool
-    certificate: Mapping[str, str] = field(default_factory=dict)
+    certificate: Mapping[str, str] = {}
     not_before: datetime | None = None
     not_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What logs and clocks under some roots said."""
 
     times: tuple[TrustedTime, ...]

@@ -8,8 +8,9 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from retinue.attest.base64 import InvalidBase64, decode
 from retinue.attest.errors import EvidenceError, KeyUnusable, Refused, SignerFailed
@@ -50,8 +51,7 @@ _HASHES: Mapping[Algorithm, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verifier:
+class Verifier(Struct, frozen=True):
     """What a signature verifies with, in DER: a certificate, or else a SubjectPublicKeyInfo."""
 
     der: bytes
@@ -66,8 +66,7 @@ class Verifier:
         return (text if self.certificate else text.replace(" CERTIFICATE", " PUBLIC KEY")).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """A signature to be witnessed.
 
     `envelope` makes the text of the DSSE envelope that it is in; None: it is over bare bytes.
@@ -91,8 +90,7 @@ def signed_statement(statement: bytes, signature: bytes, verifier: Verifier) -> 
     return Signed(signature, verifier, hashes, envelope)
 
 
-@dataclass(frozen=True, slots=True)
-class Testimony:
+class Testimony(Struct, frozen=True):
     """`entries` as bundles have them. `times`: those that were verified under a trusted root."""
 
     stamps: tuple[bytes, ...] = ()
@@ -165,15 +163,14 @@ def _times(token: bytes, stamped: bytes, root: "TrustedRoot | None") -> tuple[Tr
     return (verify_timestamp(token, stamped, (), (root,)),)
 
 
-@dataclass(slots=True)
-class _Telling:
+class _Telling(Struct):
     """What was said so far."""
 
     signed: Signed
     root: "TrustedRoot | None"
-    stamps: list[bytes] = field(default_factory=list)
-    entries: list[Json] = field(default_factory=list)
-    times: list[TrustedTime] = field(default_factory=list)
+    stamps: list[bytes] = []
+    entries: list[Json] = []
+    times: list[TrustedTime] = []
 
     def stamp(self, url: str, send: Post) -> None:
         stamped = self.signed.stamped or self.signed.signature

@@ -7,7 +7,9 @@ fish:  retinue completion fish > ~/.config/fish/completions/retinue.fish
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.cli.main import VERBS, parser_of
 from retinue.cli.output import say
@@ -16,8 +18,7 @@ FILES = ("FILE", "PATH", "DIR")
 """What is in the metavar of an argument that names a file or folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """An option; `values` are its choices, `files` whether a path follows."""
 
     names: tuple[str, ...]
@@ -27,8 +28,7 @@ class Flag:
     files: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A verb, or a task of one; `values` are the choices of its positional arguments."""
 
     words: tuple[str, ...]

@@ -10,8 +10,9 @@ may use them.
 """
 
 import argparse
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from retinue.cli import options
 from retinue.cli.asking import confirm
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from retinue.oci.reference import Location
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """What deleting one reference means: a tag, or a manifest with papers."""
 
     location: "Location"
     tag: str | None = None
     digest: "Digest | None" = None
-    papers: list["Digest"] = field(default_factory=list)
+    papers: list["Digest"] = []
 
     @property
     def data(self) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """How an image with its papers is drawn: lines for people, nested objects for programs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.cli.gathering import Retinue
 from retinue.cli.kinds import kind_of, part_kind, types_of
@@ -15,8 +17,7 @@ from retinue.oci.manifest import Manifest, Unreadable
 USUAL = frozenset({names.OCI_MANIFEST, names.OCI_INDEX})
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One line. `ways` are empty for what is no paper; `size` is None for what cannot be read;
     `verdict` is what was established about a paper, where that was asked."""
 

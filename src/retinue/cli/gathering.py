@@ -1,7 +1,8 @@
 """An image with all that it keeps, as far as it can be seen: what tree, download and delete show."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from retinue.client.transfer import together
 from retinue.oci import names
@@ -15,17 +16,16 @@ MAX_REACHED = 200_000
 OBJECT_TYPES = frozenset({names.OCI_OBJECT, names.OCI_OBJECT_JWT})
 
 
-@dataclass(slots=True)
-class Retinue:
+class Retinue(Struct):
     """`papers` are (paper, ways) by subject, in the order they were found.
 
     `blind` is what could not be looked at, by subject and way; empty means that all was seen.
     """
 
     root: Digest
-    found: dict[Digest, Manifest | Unreadable | None] = field(default_factory=dict)
-    papers: dict[Digest, dict[Digest, set[str]]] = field(default_factory=dict)
-    blind: dict[Digest, Mapping[Way, str]] = field(default_factory=dict)
+    found: dict[Digest, Manifest | Unreadable | None] = {}
+    papers: dict[Digest, dict[Digest, set[str]]] = {}
+    blind: dict[Digest, Mapping[Way, str]] = {}
 
     def parts(self, digest: Digest) -> list[Digest]:
         """A manifest's children, without those that are papers of another child."""

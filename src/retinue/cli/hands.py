@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from retinue.cli import passwords
 from retinue.cli.problems import BadUsage
@@ -79,8 +80,7 @@ class Hand(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class KeyHand:
+class KeyHand(Struct, frozen=True):
     signer: "Signer"
 
     @property
@@ -110,8 +110,7 @@ class KeyHand:
         return Trust((KeyAnchor("signer", (AnchorKey(self.signer.public),)),))
 
 
-@dataclass(frozen=True, slots=True)
-class WitnessedHand:
+class WitnessedHand(Struct, frozen=True):
     """A key, whose signatures clocks and logs witness."""
 
     by: KeyHand
@@ -139,14 +138,13 @@ class WitnessedHand:
         return sign_envelope(statement, self.by.signer, self.witnesses)
 
     def trust(self, bundle: bytes) -> "Trust":
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         root = self.witnesses.root
         return replace(self.by.trust(bundle), roots=() if root is None else (root,))
 
 
-@dataclass(frozen=True, slots=True)
-class TokenHand:
+class TokenHand(Struct, frozen=True):
     token: str
     services: "Services"
 

@@ -1,9 +1,11 @@
 """What a policy says of an image: its papers are collected, turned into facts, and decided upon."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.cli.problems import BadUsage
 from retinue.cli.reach import find_manifest
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from retinue.papers.revocations import Revocations
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What is asked about each image. `image`: the name that rules see, where it is not the
     location's own (an image in a folder has none); `platform`: that child of an index. `told`: all
     claims that papers make are shown, not only compared."""
@@ -40,8 +41,7 @@ class Question:
     told: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """An answer, and what it rests on."""
 
     location: Location

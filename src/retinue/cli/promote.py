@@ -37,7 +37,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import asyncio
-    from dataclasses import replace
+
+    from msgspec.structs import replace
 
     from retinue.cli import deciding, exits
     from retinue.cli.judging import tag_of

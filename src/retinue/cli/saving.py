@@ -3,7 +3,8 @@
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.cli.problems import Occupied
 from retinue.files import Root, split, write_all
@@ -14,8 +15,7 @@ from retinue.oci.stores import Source
 PART = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A blob, and the relative name that it gets."""
 
     name: str

@@ -4,8 +4,9 @@ import argparse
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from retinue.cli import hands, options
 
@@ -51,8 +52,7 @@ def arguments(parser: argparse.ArgumentParser, formats: Mapping[str, str] = FORM
     options.network(parser)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One image of a reference: what is signed, and the store that its papers go to. `top` is what
     the reference names: perhaps an index that `subject` was chosen from."""
 

@@ -2,14 +2,14 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
+
+from msgspec import Struct
 
 from retinue.cli.options import Parser
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """`module` (below retinue.cli) has `arguments(parser)` and `run(args) -> int`."""
 
     module: str

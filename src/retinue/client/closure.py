@@ -1,8 +1,9 @@
 """What a copy comprises: the closure of what is wanted, or why it cannot be known."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct
 
 from retinue.client.transfer import bounded
 from retinue.errors import RetinueError
@@ -90,12 +91,11 @@ class NotWhole(CopyError):
         self.parts = dict(parts)
 
 
-@dataclass(slots=True)
-class Closure:
+class Closure(Struct):
     """All that will be copied."""
 
-    manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    links: dict[Link, None] = field(default_factory=dict)
+    manifests: dict[Digest, Manifest] = {}
+    links: dict[Link, None] = {}
     order: Sequence[Digest] = ()
 
     def blobs(self) -> dict[Digest, Descriptor]:

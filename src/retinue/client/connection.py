@@ -3,7 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.client import http1
 from retinue.client.errors import ProtocolViolation, TlsProblem, Unreachable
@@ -27,8 +28,7 @@ class LengthMismatch(ProtocolViolation):
     """A body that is sent has another length than was announced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a connection leads. `proxy` is (host, port) of an HTTP proxy on the way."""
 
     scheme: str
@@ -44,8 +44,7 @@ class Origin:
         return host if self.port == default else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds: to connect, and to wait for the next bytes in either direction."""
 
     connect: float = 15.0

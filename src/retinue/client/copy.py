@@ -5,8 +5,9 @@ last: until then nothing that was asked for is visible, and a copy that fails le
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct
 
 from retinue.client import transfer
 from retinue.client.closure import (
@@ -49,23 +50,21 @@ ATTEMPTS = 3
 """How often a blob is sent from its first byte on when connections break."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A tag or digest of the source, and the tags that it gets in the sink."""
 
     reference: str
     tags: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class CopyReport:
+class CopyReport(Struct):
     """What was done. `papers` are those among `manifests` that are about something."""
 
-    roots: list[Digest] = field(default_factory=list)
-    tags: dict[str, Digest] = field(default_factory=dict)
-    manifests: list[Digest] = field(default_factory=list)
-    papers: list[Digest] = field(default_factory=list)
-    blobs: dict[Digest, How] = field(default_factory=dict)
+    roots: list[Digest] = []
+    tags: dict[str, Digest] = {}
+    manifests: list[Digest] = []
+    papers: list[Digest] = []
+    blobs: dict[Digest, How] = {}
     bytes_sent: int = 0
 
 

@@ -10,9 +10,10 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.client.errors import Unsupported
@@ -147,10 +148,9 @@ class DockerArchiveSource:
         return {"mediaType": media_type, "digest": digest, "size": size}
 
 
-@dataclass(slots=True)
-class _Image:
+class _Image(Struct):
     manifest: Manifest
-    tags: list[str] = field(default_factory=list)
+    tags: list[str] = []
 
 
 class DockerArchiveSink(LayoutFolder):

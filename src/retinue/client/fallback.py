@@ -7,8 +7,9 @@ Registries let the last writer win, so whoever writes looks again, and repeats w
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.client import retry
@@ -44,8 +45,7 @@ class NoFallback(RetinueError):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     """What stands at a tag: bytes with media type, and the entity tag that a write may name."""
 
     raw: bytes
@@ -60,8 +60,7 @@ class Tags(Protocol):
     async def write(self, tag: str, raw: bytes, etag: str | None) -> bool: ...
 
 
-@dataclass(slots=True)
-class _Change:
+class _Change(Struct):
     """What waits to be written for one subject: None for an entry means that it goes."""
 
     entries: dict[Digest, Mapping[str, Any] | None]

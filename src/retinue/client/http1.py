@@ -6,8 +6,9 @@ than a whole command may take; a client of registries needs only this much of th
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 
@@ -58,8 +59,7 @@ class Headers:
         return [value for key, value in self.pairs if key == name]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     status: int
     headers: Headers
     persistent: bool

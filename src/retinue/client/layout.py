@@ -7,8 +7,9 @@ subject is its paper, wherever the layout lists it.
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.client import saved_by_cosign
@@ -50,8 +51,7 @@ class Files(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One of `index.json`; `document` is the descriptor as it stands there."""
 
     digest: Digest
@@ -60,11 +60,10 @@ class Entry:
     document: Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class _Papers:
+class _Papers(Struct):
     """What one state of a layout says about papers; `damage` is what could not be read of it."""
 
-    links: dict[Digest, list[Link]] = field(default_factory=dict)
+    links: dict[Digest, list[Link]] = {}
     damage: str | None = None
 
 

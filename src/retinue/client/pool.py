@@ -4,7 +4,8 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from retinue.client.connection import Connection, Origin
 
@@ -14,8 +15,7 @@ IDLE = 20.0
 Connect = Callable[[Origin, ssl.SSLContext | None], Awaitable[Connection]]
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct, eq=False):
     """What one origin has: places for connections, and those that wait."""
 
     places: asyncio.Semaphore

@@ -3,16 +3,16 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from retinue.client.errors import Unsupported
 
 _LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}")
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Struct, frozen=True):
     """An HTTP proxy; `authorization` is the value of Proxy-Authorization."""
 
     host: str

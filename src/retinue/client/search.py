@@ -5,9 +5,10 @@ What BuildKit states inside of an index is read with the index; it needs no sear
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from urllib.parse import urljoin
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.client.errors import ClientError, ProtocolViolation, Refused, Unauthorized
@@ -47,8 +48,7 @@ class Repository(Protocol):
     def told(self, digest: Digest, media_type: str, raw: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """What the API said: entries, or None where there is no API. `by_tag`: this registry lists what
     cosign's tags attach, too, also what a tag attached before another manifest took its place."""
 

@@ -9,9 +9,10 @@ import tempfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from retinue.client.layout import LayoutError
 from retinue.files import Root
@@ -24,8 +25,7 @@ PART = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Struct, frozen=True):
     start: int
     size: int
 

@@ -6,9 +6,10 @@ A driver sends what the generator yields to the token server and gives it the re
 import json
 from base64 import b64encode
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+from msgspec import Struct
 
 from retinue.client.credentials.credential import (
     Credential,
@@ -27,8 +28,7 @@ DEFAULT_LIFE = 60
 CLIENT_ID = "retinue"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What a token is for: actions (`pull`, `push`, `delete`) on a repository."""
 
     repository: str
@@ -42,26 +42,32 @@ class Scope:
         return self.repository == other.repository and self.actions >= other.actions
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
+class TokenRequest(Struct, frozen=True):
     """`form` is the body of a POST; without it this is a GET."""
 
     url: str
-    authorization: str | None = field(default=None, repr=False)
-    form: bytes | None = field(default=None, repr=False)
+    authorization: str | None = None
+    form: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"TokenRequest(url={self.url!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenReply:
+class TokenReply(Struct, frozen=True):
     status: int
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"TokenReply(status={self.status!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str = field(repr=False)
+class _Token(Struct, frozen=True):
+    value: str
     scopes: tuple[Scope, ...]
     expires: float
+
+    def __repr__(self) -> str:
+        return f"_Token(scopes={self.scopes!r}, expires={self.expires!r})"
 
 
 Dance = Generator[TokenRequest, TokenReply, None]

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 
@@ -20,8 +21,7 @@ class How(StrEnum):
     PRESENT = "present"
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """What a copy comes to: numbers of blobs and manifests, and the blobs' bytes (as stated)."""
 
     blobs: int
@@ -29,16 +29,14 @@ class Planned:
     manifests: int
 
 
-@dataclass(frozen=True, slots=True)
-class Advanced:
+class Advanced(Struct, frozen=True):
     """So many more bytes of a blob went through. A repeated blob takes bytes back (negative)."""
 
     digest: Digest
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """A blob or manifest is there; `size` in bytes."""
 
     digest: Digest
@@ -46,8 +44,7 @@ class Done:
     how: How
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     tag: str
     digest: Digest
 

@@ -6,10 +6,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.client import connection as connections
 from retinue.client import http1, retry, tls
@@ -27,23 +29,21 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _SAFE = {"GET", "HEAD"}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """How to reach registries. `plain` and `tls` name `host[:port]`s whose scheme is not guessed."""
 
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = {}
     ca_files: tuple[Path, ...] = ()
     certs_folders: tuple[Path, ...] = tls.CERTS_D
     plain: frozenset[str] = frozenset()
     tls: frozenset[str] = frozenset()
     connections: int = 16
     attempts: int = 5
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = Timeouts()
     user_agent: str = "retinue"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request to an absolute URL; header names in lower case.
 
     `repeat` says whether a repetition is harmless. A body of chunks can be sent only once.
@@ -51,7 +51,7 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes | AsyncIterator[bytes] | None = None
     length: int | None = None
     repeat: bool = True
@@ -99,8 +99,7 @@ class Response:
         self._pool.release(self._connection)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer. `url` is where it came from, after redirects."""
 
     status: int

@@ -1,8 +1,9 @@
 """Blobs on their way to a registry: in one request, in one stream, or in chunks that can resume."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from urllib.parse import urljoin
+
+from msgspec import Struct
 
 from retinue.client import retry
 from retinue.client.errors import ProtocolViolation, Unreachable
@@ -25,8 +26,7 @@ CHUNK = 16 * 1024 * 1024
 _OCTETS = {"content-type": names.OCTET_STREAM}
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """What is uploaded; `size` in bytes."""
 
     digest: Digest

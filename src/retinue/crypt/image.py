@@ -1,7 +1,8 @@
 """Whole images: encrypted for recipients, and decrypted again, from one repository to another."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.crypt import documents, layer, recipients
 from retinue.crypt.documents import is_encrypted, layers_of
@@ -15,8 +16,7 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.stores import BlobMissing, Sink, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """`manifest` is the new image or index. `left_out`: what the old index lists besides images."""
 
     manifest: Manifest

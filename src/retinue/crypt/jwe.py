@@ -10,7 +10,6 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.crypt.errors import MalformedOptions
@@ -43,16 +43,14 @@ _CURVES: Mapping[str, tuple[ec.EllipticCurve, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _For:
+class _For(Struct, frozen=True):
     """One recipient: all headers that are about him, and the content's key as it is wrapped."""
 
     header: Mapping[str, Any]
     wrapped: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Jwe:
+class _Jwe(Struct, frozen=True):
     protected: str
     recipients: tuple[_For, ...]
     iv: bytes

@@ -10,13 +10,13 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
+from msgspec import Struct
 
 from retinue.crypt import options
 from retinue.crypt.errors import NotEncryptable, Tampered
@@ -44,8 +44,7 @@ ENCRYPTABLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A blob that can be stored: `chunks` gives its bytes once. `annotations`: those to be added."""
 
     media_type: str

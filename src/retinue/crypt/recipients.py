@@ -8,7 +8,8 @@ authenticated, and need not be: a wrong key opens nothing (the layer's HMAC is i
 import base64
 import binascii
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.crypt import documents, options
@@ -35,8 +36,7 @@ Wrapped = Mapping[Digest, Sequence[bytes]]
 """JWEs that papers hold, by the digest of the encrypted layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paper:
+class Paper(Struct, frozen=True):
     """An artifact's manifest and its one blob."""
 
     manifest: Manifest

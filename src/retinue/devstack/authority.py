@@ -7,7 +7,6 @@ https://github.com/sigstore/fulcio/blob/main/docs/certificate-specification.md
 import hashlib
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from msgspec import Struct
 
 from retinue.attest.certificates import EXTENSIONS
 from retinue.attest.sct import milliseconds, signed_part
@@ -35,8 +35,7 @@ _SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 _HASHES = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(Struct, frozen=True):
     state: State
     issuer: Issuer
 

@@ -2,7 +2,8 @@
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.attest.merkle import leaf_hash, node_hash
 from retinue.files import Root
@@ -62,8 +63,7 @@ def _split(size: int) -> int:
     return 1 << (size - 1).bit_length() - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """`at`: seconds since the epoch."""
 
     index: int

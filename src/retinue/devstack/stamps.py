@@ -1,13 +1,13 @@
 """A timestamp authority: RFC 3161 over HTTP (3.4)."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import random_serial_number
+from msgspec import Struct
 
 from retinue.attest import der
 from retinue.attest.errors import Malformed
@@ -26,8 +26,7 @@ _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """`imprint` is the request's own element, which the answer repeats."""
 
     imprint: bytes

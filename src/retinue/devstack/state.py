@@ -1,7 +1,6 @@
 """The stack's keys and certificates: made once, kept in a folder, the same after a restart."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -10,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 from retinue.devstack.errors import StateUnusable
 from retinue.files import Root, UnsafePath, make_folders
@@ -23,16 +23,14 @@ _PEM = serialization.Encoding.PEM
 _PKCS8 = serialization.PrivateFormat.PKCS8
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A key with the certificate that another one issued for it."""
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """Everything that signs. `since` is when the folder was made: all validity starts there."""
 
     folder: Root

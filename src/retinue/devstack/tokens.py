@@ -3,7 +3,6 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from msgspec import Struct
 
 from retinue.devstack.errors import NotGiven
 from retinue.strictjson import InvalidJson, loads
@@ -26,8 +26,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ALGORITHM = "RS256"  # cosign takes no other for a token on its command line
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(Struct, frozen=True):
     """`url` is what tokens name as their issuer, and where its documents are."""
 
     url: str

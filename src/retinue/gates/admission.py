@@ -6,8 +6,9 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.gates.judging import Answer, Judge, ask, is_pinned
@@ -30,8 +31,7 @@ class BadReview(RetinueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """What is to be admitted."""
 
     uid: str

@@ -3,7 +3,7 @@
 https://github.com/containerd/containerd/blob/main/docs/image-verification.md
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.errors import RetinueError
@@ -27,8 +27,7 @@ class BadCall(RetinueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """`name` is what was asked for; `digest` what is judged, whatever the name points at by now."""
 
     name: str

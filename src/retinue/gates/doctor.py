@@ -2,8 +2,9 @@
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 PLUGIN = "io.containerd.image-verifier.v1.bindir"
 IMAGES = "io.containerd.cri.v1.images"
@@ -20,8 +21,7 @@ _FALLBACKS: Mapping[str, object] = {
 `use_local_image_pull` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file of the folder of verifiers."""
 
     name: str
@@ -30,8 +30,7 @@ class Entry:
     """By others than root."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """`bypass`: images get through unasked. Else it is worth knowing."""
 
     bypass: bool

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.policy.decision import Decision, Outcome
@@ -18,8 +19,7 @@ _log = logging.getLogger("retinue.gates")
 _UNMET = frozenset({Outcome.FAILED, Outcome.UNDECIDED})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is said of one image. `digest` is None where nobody could say what it is."""
 
     image: str

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from retinue.gates.judging import Judge, is_pinned
 from retinue.policy.decision import Decision
@@ -12,8 +13,7 @@ SECONDS = 10.0
 MOST = 4096
 
 
-@dataclass(slots=True)
-class Kept:
+class Kept(Struct):
     """A judge that asks once for all who ask while it does.
 
     What is allowed by digest is kept for `seconds` (never beyond `valid_until`): so long it takes
@@ -24,8 +24,8 @@ class Kept:
     judge: Judge
     seconds: float = SECONDS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _kept: dict[str, tuple[Decision, datetime]] = field(default_factory=dict)
-    _asking: dict[str, asyncio.Task[Decision]] = field(default_factory=dict)
+    _kept: dict[str, tuple[Decision, datetime]] = {}
+    _asking: dict[str, asyncio.Task[Decision]] = {}
 
     async def __call__(self, image: str) -> Decision:
         found = self._kept.get(image)

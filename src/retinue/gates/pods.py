@@ -1,8 +1,9 @@
 """The images of a Pod, and of the workloads that make Pods. Where one can be, one is looked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 MAX_IMAGES = 256
@@ -23,8 +24,7 @@ class BadObject(ValueError):
     """An object that has not the shape of its kind. It is refused: what is in it, nobody knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where an image is named: `pointer` for a patch (RFC 6901), `key` to know it again."""
 
     pointer: str

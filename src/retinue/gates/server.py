@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
+from msgspec import Struct
+
 from retinue.errors import RetinueError
 
 Handler: TypeAlias = Callable[[bytes, float], Awaitable[bytes]]
@@ -33,8 +35,7 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """`deadline`: seconds for an answer, below the timeout of the caller. `clients`: authorities
     (PEM) of the callers' certificates; None: anybody may ask."""
 
@@ -46,8 +47,7 @@ class Settings:
     connections: int = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct, frozen=True):
     method: str
     path: str
     query: str

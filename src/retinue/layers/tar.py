@@ -10,9 +10,10 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.oci import digest as digests
@@ -31,8 +32,7 @@ class NoLayerFile(RetinueError):
         self.what = what
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """`diff_id` is the digest of the tar, `digest` and `size` (bytes) are of what was written."""
 
     diff_id: Digest

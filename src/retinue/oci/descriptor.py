@@ -1,22 +1,22 @@
 """Descriptors (image-spec descriptor.md)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.platform import Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """A typed, sized pointer to content. `size` in bytes."""
 
     media_type: str
     digest: Digest
     size: int
     artifact_type: str | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
     data: bytes | None = None

@@ -3,8 +3,9 @@
 > A parent keeps its parts. A subject keeps its papers, and its papers' papers.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 
@@ -27,8 +28,7 @@ class Way(StrEnum):
     ELSEWHERE = "elsewhere"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """An edge. `source` points at `target`; for SUBJECT, `source` is the paper.
 
     `stated_by` is the witness: the digest of the manifest, or the tag, that states the edge. A

@@ -1,7 +1,8 @@
 """A manifest is its raw bytes; everything else here is a view over them, read in one pass."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.oci.descriptor import Descriptor
@@ -9,8 +10,7 @@ from retinue.oci.digest import Digest
 from retinue.oci.links import Link
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """Bytes under a digest, and what was read from them; never re-encoded.
 
     `artifact_type` is what a referrers entry shows (the manifest's own, else an image manifest's
@@ -32,7 +32,7 @@ class Manifest:
     blobs: tuple[Descriptor, ...] = ()
     children: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
-    config: Descriptor | None = field(default=None)
+    config: Descriptor | None = None
 
 
 class Unreadable(RetinueError):

@@ -1,7 +1,8 @@
 """Platforms: `os/architecture[/variant]` (image-spec image-index.md, "platform")."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 
@@ -18,8 +19,7 @@ class InvalidPlatform(RetinueError):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """What an image runs on. `features` are the required `os.features`."""
 
     os: str

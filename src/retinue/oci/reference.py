@@ -6,8 +6,9 @@ Names and tags: distribution-spec "Pulling manifests". Short forms are Docker's:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.oci.digest import Digest, InvalidDigest
@@ -44,8 +45,7 @@ def valid_tag(tag: str) -> bool:
     return _TAG.fullmatch(tag) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """Content in a registry. With both tag and digest, the digest decides."""
 
     host: str
@@ -62,8 +62,7 @@ class Reference:
         return self.digest or self.tag or DEFAULT_TAG
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """An OCI image layout folder."""
 
     path: str
@@ -74,8 +73,7 @@ class Layout:
         return f"oci:{self.path}{_suffix(self.tag, self.digest)}"
 
 
-@dataclass(frozen=True, slots=True)
-class OciArchive:
+class OciArchive(Struct, frozen=True):
     """An OCI image layout in a tar file."""
 
     path: str
@@ -86,8 +84,7 @@ class OciArchive:
         return f"oci-archive:{self.path}{_suffix(self.tag, self.digest)}"
 
 
-@dataclass(frozen=True, slots=True)
-class DockerArchive:
+class DockerArchive(Struct, frozen=True):
     """A tar file as `docker save` writes it."""
 
     path: str

@@ -5,8 +5,9 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager as Opened
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.oci.digest import Digest
@@ -14,8 +15,7 @@ from retinue.oci.links import Link, Way
 from retinue.oci.manifest import Manifest, Unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """What was found, and which ways could not be looked at.
 
     "None exist" is `not links and not blind`; nobody can confuse it with "could not look".

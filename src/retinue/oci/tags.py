@@ -5,7 +5,8 @@ papers, `sha256-<hex>.sig`, `.att` and `.sbom` are papers themselves.
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -17,8 +18,7 @@ _SHAPE = re.compile(r"(sha256|sha512)-([0-9a-f]{64})(?:\.(sig|att|sbom))?")
 _MAX_ENCODED = 64
 
 
-@dataclass(frozen=True, slots=True)
-class ImpliedTag:
+class ImpliedTag(Struct, frozen=True):
     """A tag that tools made from a digest. `suffix` is None for a fallback index.
 
     The names of sha512 digests are cut to 64 characters, so they do not say which digest they

@@ -5,8 +5,9 @@ writes looks again, and repeats what was lost.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.attest.anchors import Trust
 from retinue.attest.errors import Refused
@@ -126,8 +127,7 @@ async def put_sbom(
     return await _append(store, _tag(subject, "sbom"), wish, pause)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     """A layer that should be at the tag."""
 
     subject: Manifest

@@ -5,10 +5,11 @@ referrers API (`put_manifest` does). What is appended to a tag is in `append.py`
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
+
+from msgspec import Struct
 
 from retinue.attest.anchors import Trust
 from retinue.attest.proof import Proof
@@ -39,8 +40,7 @@ class Store(Source, Sink, Protocol):
     """A repository to read from and to write to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(Struct, frozen=True):
     """`digest` is the paper's manifest, or the one at the tag that holds it. Not `new`: the same
     signer had said the same before. `replaced` are papers of his of the same type that say
     something else, and hold nothing besides."""
@@ -228,8 +228,7 @@ def _holds(paper: Manifest) -> tuple[object, ...]:
     return paper.subject is not None, paper.artifact_type, layers
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(Struct, frozen=True):
     """What a bundle says, by whom. A predicate may be large: of a statement only hashes are kept."""
 
     predicate_type: str | None
@@ -272,8 +271,7 @@ def _word(bundle: bytes, target: Target, signer: Trust | None) -> _Word:
     return _Word(statement.predicate_type)
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """What a signer has said before: the same in `digest`, and otherwise in `others`."""
 
     digest: Digest | None = None

@@ -1,7 +1,8 @@
 """All papers of some subjects, with their bytes: what facts are derived from."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.links import Way
@@ -10,8 +11,7 @@ from retinue.papers.content import Content
 from retinue.papers.ways.part import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Paper:
+class Paper(Struct, frozen=True):
     """A paper about one subject; one that is about two is listed twice.
 
     `manifest` is None when it could not be read, which `blind` explains. `parts` are its payloads.
@@ -26,8 +26,7 @@ class Paper:
     elsewhere: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """`subjects` are what was asked about, and papers that have papers themselves.
 
     `contents` are the payloads that could be read. `blind` names each way that could not be looked

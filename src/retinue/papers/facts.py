@@ -1,10 +1,11 @@
 """What was established about one paper."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.attest.proof import Format, TrustedTime
 from retinue.oci.digest import Digest
@@ -26,8 +27,7 @@ Claim: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 """A value of a predicate that a rule compares. What is not there is not among the claims."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One signature of one paper about one subject, or why there is none to speak of.
 
     Clock-free: windows, ages and revocations are applied by `decide`. A paper with several
@@ -51,9 +51,9 @@ class Fact:
     times: tuple[TrustedTime, ...] = ()
     logged: bool = False
     reference: str | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    certificate: Mapping[str, str] = field(default_factory=dict)
-    claims: Mapping[str, Claim] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
+    certificate: Mapping[str, str] = {}
+    claims: Mapping[str, Claim] = {}
     expires: datetime | None = None
     elsewhere: str | None = None
     """The repository it was found in, where that is not the subject's own."""
@@ -63,8 +63,7 @@ class Fact:
     not_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a policy reads of predicates: JSON Pointers (RFC 6901), and the claims that typed views of
     provenance and of SBOMs make. To read a predicate takes longer than to verify it."""
 
@@ -73,8 +72,7 @@ class Wanted:
     sboms: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """Everything found about some subjects.
 
     `blind` names each way that could not be looked at, and each known paper that could not be

@@ -1,8 +1,9 @@
 """The search for papers, as a stepped object: subjects go out, links and manifests come in."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel, Way
@@ -33,8 +34,7 @@ _NO_SUBJECTS = frozenset({Form.TIMESTAMP})
 _NOT_THERE = NotLooked("it is listed, but not there")
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(Struct, eq=False):
     """What was found so far, and what to ask for next.
 
     `roots` are the manifests whose papers are wanted. See `collect` for the others.
@@ -44,14 +44,14 @@ class Finding:
     limits: Limits
     depth: int = 2
     receipts: bool = False
-    blind: dict[str, str] = field(default_factory=dict)
-    subjects: dict[Digest, Manifest] = field(default_factory=dict)
-    _levels: dict[Digest, int] = field(default_factory=dict)
-    _ahead: list[Digest] = field(default_factory=list)
-    _pairs: dict[tuple[Digest, Digest], set[tuple[Place, Way]]] = field(default_factory=dict)
-    _places: dict[Digest, Place] = field(default_factory=dict)
-    _read: dict[Digest, Found] = field(default_factory=dict)
-    _parts: dict[tuple[Digest, Digest], tuple[Part, ...]] = field(default_factory=dict)
+    blind: dict[str, str] = {}
+    subjects: dict[Digest, Manifest] = {}
+    _levels: dict[Digest, int] = {}
+    _ahead: list[Digest] = []
+    _pairs: dict[tuple[Digest, Digest], set[tuple[Place, Way]]] = {}
+    _places: dict[Digest, Place] = {}
+    _read: dict[Digest, Found] = {}
+    _parts: dict[tuple[Digest, Digest], tuple[Part, ...]] = {}
     _bytes: int = 0
 
     def __post_init__(self) -> None:

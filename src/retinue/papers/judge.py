@@ -1,7 +1,9 @@
 """From papers to facts: what each signature of each paper establishes about its subject. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.attest.anchors import Trust
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor
@@ -64,16 +66,15 @@ def _order(fact: Fact) -> tuple[str, ...]:
     return (*about, fact.verdict, fact.signature or "", fact.key or "", fact.why)
 
 
-@dataclass(slots=True)
-class _Judging:
+class _Judging(Struct):
     """`proven` holds what was proven before: many papers may hold one payload."""
 
     collected: Collected
     trust: Trust
     wanted: Wanted
     receipts: Receipts
-    targets: dict[Digest, Target] = field(default_factory=dict)
-    proven: dict[tuple[object, ...], Sequence[Outcome]] = field(default_factory=dict)
+    targets: dict[Digest, Target] = {}
+    proven: dict[tuple[object, ...], Sequence[Outcome]] = {}
 
     def facts(self, paper: Paper) -> Iterator[Fact]:
         if isinstance(paper.manifest, Unreadable):

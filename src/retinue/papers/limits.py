@@ -1,12 +1,11 @@
 """How much work is done for the papers of one image."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds of the work, not of the listing: every paper is named, also one that is not read.
 
     `papers` is the number of payloads read (a `.sig` manifest holds one for each signature),

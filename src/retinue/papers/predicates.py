@@ -6,9 +6,10 @@ condition.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest.errors import Malformed
@@ -20,8 +21,7 @@ from retinue.strictjson import InvalidJson
 MAX_TEXT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class TagStatement:
+class TagStatement(Struct, frozen=True):
     """`image` (HOST/REPOSITORY) has `tag` at `digest`, as of `time`, until `expires`."""
 
     image: str
@@ -95,8 +95,7 @@ def read_revocation(fields: "Fields") -> Revocation:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """The members of a JSON object, checked one by one."""
 
     values: Mapping[str, Any]

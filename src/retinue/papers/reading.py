@@ -1,7 +1,8 @@
 """Which payloads are read, in which order, and where it ends: the cheap ones first."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.papers.collected import Paper
@@ -12,8 +13,7 @@ from retinue.papers.waiting import NotLooked
 from retinue.papers.ways.part import READ, Form, Part
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Job:
+class Job(Struct, frozen=True, order=True):
     """A payload to read: at most `size` bytes of a blob."""
 
     size: int
@@ -21,8 +21,7 @@ class Job:
     place: Place
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct, eq=False):
     """What was read so far. A limit cuts off the largest payloads, and never says "absent".
 
     Payloads of other `forms` are of no interest to whoever asks: they are not read, and not missed.
@@ -31,9 +30,9 @@ class Reading:
     papers: Sequence[Paper]
     limits: Limits
     forms: Collection[Form] = READ
-    contents: dict[Digest, Content] = field(default_factory=dict)
-    _ahead: list[Job] = field(default_factory=list)
-    _failed: dict[Digest, str] = field(default_factory=dict)
+    contents: dict[Digest, Content] = {}
+    _ahead: list[Job] = []
+    _failed: dict[Digest, str] = {}
     _count: int = 0
     _bytes: int = 0
 

@@ -5,9 +5,10 @@ the one before by the hash of what was signed, and clients keep the highest that
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.anchors import Trust
 from retinue.attest.errors import Malformed
@@ -54,8 +55,7 @@ class ListLost(ListProblem):
     """A list, or a version between, that was there is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """The highest version that a client has seen."""
 
     version: int

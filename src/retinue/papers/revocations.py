@@ -5,16 +5,16 @@ what a signer said of a subject.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Fact, Verdict
 from retinue.papers.kinds import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(Struct, frozen=True):
     """What no longer counts: what `signer` said of `subject`.
 
     `signer` is a principal as facts name it, or a key's fingerprint (`sha256:<hex>` of its SPKI),
@@ -57,8 +57,7 @@ class Revocation:
         return fact.principal is not None and fact.principal.startswith("keyless:")
 
 
-@dataclass(frozen=True, slots=True)
-class Revocations:
+class Revocations(Struct, frozen=True):
     """One version of a signed list. `fingerprint`: `sha256:<hex>` of the signed statement.
 
     `predecessor` is the fingerprint of the version before; None for the first.

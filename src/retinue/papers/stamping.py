@@ -1,7 +1,8 @@
 """Which signatures of an image have no receipt yet, and what a receipt of each is attached to. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.oci.digest import Digest
@@ -13,8 +14,7 @@ from retinue.papers.ways.artifact import name_of
 from retinue.papers.ways.part import SIGNED
 
 
-@dataclass(frozen=True, slots=True)
-class Signatures:
+class Signatures(Struct, frozen=True):
     """`stamped` have a receipt; of the others, by what they are called, their bytes and what a
     receipt is attached to: their paper, or the image where a tag holds it (the next signer replaces
     that manifest).

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from retinue.attest.anchors import (
     Anchor,
@@ -33,12 +34,11 @@ LOG = "tlog"
 """What `trusted_time` calls the integrated times of logs; no anchor may be called that."""
 
 
-@dataclass(slots=True)
-class Files:
+class Files(Struct):
     """Opens what a policy names; remembers the bytes, which are part of its epoch."""
 
     opener: Callable[[str], bytes]
-    contents: dict[str, bytes] = field(default_factory=dict)
+    contents: dict[str, bytes] = {}
 
     def read(self, name: str, path: str) -> bytes:
         if name not in self.contents:

@@ -1,9 +1,10 @@
 """What is asked of a policy, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.platform import Platform
@@ -19,8 +20,7 @@ class Operation(StrEnum):
     CLI = "cli"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """`image` is HOST/REPOSITORY as rules match it. `tag` is None for a pull by digest.
 
     `parents`: indexes that list the judged digest and are present, nearest first per chain, with
@@ -32,8 +32,8 @@ class Request:
     operation: Operation
     tag: str | None = None
     platform: Platform | None = None
-    parents: Mapping[Digest, int] = field(default_factory=dict)
-    children: Mapping[Digest, Platform | None] = field(default_factory=dict)
+    parents: Mapping[Digest, int] = {}
+    children: Mapping[Digest, Platform | None] = {}
     aliases: tuple[Digest, ...] = ()
     """Other digests of the judged bytes: SHA-256, where they are addressed by another one."""
 
@@ -48,8 +48,7 @@ class Outcome(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """One line of the trace: a rule's section, or a paper within it (`paper` set), and why.
 
     `enforced` is False for rules that only warn or audit: they are traced and refuse nothing.
@@ -63,8 +62,7 @@ class Reason:
     enforced: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Allowed or refused, with a reason for every rule and every paper.
 
     `undecided`: refused because something could not be looked at (an exit code of its own).

@@ -4,7 +4,8 @@ Matching takes time linear in the text for each star: no pattern can run away.
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _STARS = re.compile(r"\*+")
 MAX = 512
@@ -14,8 +15,7 @@ class BadGlob(ValueError):
     """The text is no glob; says why. Loading turns it into PolicyInvalid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
+class Glob(Struct, frozen=True):
     """A checked pattern; `parse` makes one."""
 
     text: str

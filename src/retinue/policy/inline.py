@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from retinue.attest.anchors import (
     Anchor,
@@ -41,8 +42,7 @@ SIGNED = frozenset(Format) - {Format.UNSIGNED}
 NAME = "command line"
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """What somebody says of whom he trusts, and what he wants.
 
     Every key is a signer of his own. An identity (or an RE2 expression for it, which must match all
@@ -57,16 +57,16 @@ class Words:
     issuer: str | None = None
     root: "TrustedRoot | None" = None
     ca_roots: Sequence["Certificate"] = ()
-    subject: Mapping[str, str] = field(default_factory=dict)
+    subject: Mapping[str, str] = {}
     times: Sequence[TimeAnchor] = ()
     predicate_type: str | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
     signers: int = 1
     log_required: bool = False
     papers_in: Sequence[str] = ()
     index: Coverage = Coverage.SELF
     select: Select = Select.ANY
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
 
 
 def policy(words: Words) -> Policy:

@@ -1,8 +1,10 @@
 """What a policy says that its author may not have meant. Loading has refused what is wrong."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.attest.anchors import KeyAnchor, KeylessAnchor, X509Anchor
 from retinue.papers.kinds import Kind
@@ -12,8 +14,7 @@ from retinue.policy.model import Attestation, Coverage, Policy, Rule, Select, Ta
 SOON = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """`field` is the path of what is meant, as in PolicyInvalid; `soon`: it stops pulls by itself."""
 
     field: str

@@ -1,12 +1,13 @@
 """A policy as values: what `file.load` and `inline` make, and `decide` reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
 from retinue.attest.proof import Format
@@ -68,8 +69,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One comparison of a value in a predicate. `path` is a JSON Pointer (RFC 6901)."""
 
     path: str
@@ -80,8 +80,7 @@ class Condition:
         return f"{self.path} {self.op} {self.value!r}"
 
 
-@dataclass(frozen=True, slots=True)
-class Slsa:
+class Slsa(Struct, frozen=True):
     """What a build must have been of. Each list is met by one of its globs; empty asks nothing."""
 
     source: tuple[Glob, ...] = ()
@@ -89,16 +88,14 @@ class Slsa:
     build_type: tuple[Glob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sbom:
+class Sbom(Struct, frozen=True):
     """How much an SBOM must say. `purl_ratio`: the share (0 to 1) of components with a purl."""
 
     min_components: int = 0
     purl_ratio: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class PaperType:
+class PaperType(Struct, frozen=True):
     """Which papers a requirement is about: all of a kind, or these predicate types."""
 
     name: str
@@ -123,21 +120,19 @@ class PaperType:
         return all(kind_of_predicate(each) is kind for each in self.predicate_types)
 
 
-@dataclass(frozen=True, slots=True)
-class Signatures:
+class Signatures(Struct, frozen=True):
     """`k` distinct principals among the anchors `of`. `remap`: from how images are called here to
     how they were called when they were signed, prefix by prefix."""
 
     k: int
     of: tuple[str, ...]
     formats: frozenset[Format]
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
     naming: Naming = Naming.ANY
-    remap: Mapping[str, str] = field(default_factory=dict)
+    remap: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Attestation:
+class Attestation(Struct, frozen=True):
     """One kind of paper that must be there, by whom, and what it must say.
 
     `builders`: a provenance's builder must be one that its signer's anchor names.
@@ -158,8 +153,7 @@ class Attestation:
         return self.select is not Select.ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`trusted_time`: whose word on time counts; None is all that the trust anchors vouch for.
     `logged`: only signatures that a transparency log holds count."""
 
@@ -187,8 +181,7 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(Struct, frozen=True):
     """Who revokes, and where the signed list is. `own`: a signer may revoke his own signatures.
 
     `max_age`: how long after it was issued a list is believed, whatever expiry it states.
@@ -200,16 +193,15 @@ class Revocation:
     max_age: timedelta | None = None
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True, dict=True):
     """`digest` is the SHA-256 (hex) of the policy and of every file that it names."""
 
     digest: str
     unmatched: Unmatched
     rules: tuple[Rule, ...]
     trust: Trust
-    limits: Limits = field(default_factory=Limits)
-    deny: Mapping[Digest, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    deny: Mapping[Digest, str] = {}
     revocation: Revocation | None = None
 
     @property

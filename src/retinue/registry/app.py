@@ -11,7 +11,6 @@ import sys
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols, TaskIm
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
@@ -94,8 +94,7 @@ class Application:
         return _Open(traces.traced(entry, tracers), services, blobs, worker, tracers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(Struct, frozen=True):
     """What a process has opened. `tracers`: None unless traces are configured."""
 
     app: traces.App

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.registry.catalog import leases, usage
@@ -23,8 +24,7 @@ LEASE_SECONDS = 30.0
 _log = logging.getLogger("retinue.upkeep")
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """Background work. `name` is a label of metrics; `every` in seconds."""
 
     name: str

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 
@@ -25,16 +26,14 @@ class MalformedChallenge(RetinueError):
         self.header = header
 
 
-@dataclass(frozen=True, slots=True)
-class Basic:
+class Basic(Struct, frozen=True):
     realm: str
 
     def __str__(self) -> str:
         return f"Basic realm={quoted(self.realm)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(Struct, frozen=True):
     """`realm` is the URL of the token server; `error` says why a token that was sent is refused."""
 
     realm: str
@@ -48,8 +47,7 @@ class Bearer:
         return "Bearer " + ",".join(f"{name}={quoted(value)}" for name, value in pairs if value)
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A scheme that we do not speak (Negotiate, ...)."""
 
     scheme: str

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 MAX_BODY = 256 * 1024
 """Bytes of an error document that are looked at; a larger one has no diagnostics."""
@@ -53,8 +54,7 @@ MESSAGES: Mapping[Code, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One error as a registry reported it. `code` may be one that no spec knows."""
 
     code: str

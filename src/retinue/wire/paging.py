@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlencode
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 
@@ -25,8 +26,7 @@ class InvalidPage(RetinueError):
         self.value = value
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """At most `n` entries after `last` (exclusive; None: from the start)."""
 
     n: int

@@ -1,9 +1,9 @@
 """Checkpoints of both versions, and what is none."""
 
 from base64 import b64encode
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from keylesskit import Local, dev, stack_folder, stack_state
 from retinue.attest.checkpoint import check_signed, read_checkpoint

@@ -1,15 +1,16 @@
 """Notation's signatures: those of the real tool verify, ours are like them, and all else is refused."""
 
 import base64
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from keylesskit import Local, dev, stack_folder, stack_state
 from retinue.attest.anchors import Trust, X509Anchor
@@ -310,7 +311,7 @@ def with_root(dev: Local) -> Trust:
 def test_a_countersignature_of_a_trusted_authority_is_a_time(dev: Local) -> None:
     later = NOW + timedelta(days=1)
 
-    [time] = verify(stamped(replace(dev, at=later)), trust=with_root(dev)).times
+    [time] = verify(stamped(dataclasses.replace(dev, at=later)), trust=with_root(dev)).times
 
     assert time == TrustedTime(later, Clock.RFC3161, dev.root.timestamps[0].name)
 

@@ -3,12 +3,12 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from keylesskit import NOW, STATEMENT, URL, Local, dev, local, over, stack_folder, stack_state
 from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused

@@ -3,11 +3,11 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from keylesskit import NOW, STATEMENT, URL, Local, dev, local, stack_folder, stack_state
 from retinue.attest.anchors import Trust

@@ -1,10 +1,10 @@
 """One question for all who ask at once, and nothing kept that may have changed."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from gating import Judge, Unreachable, pinned
 from retinue.gates import keeping

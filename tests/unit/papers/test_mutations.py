@@ -1,12 +1,12 @@
 """Whatever becomes of the bytes of real papers: no error escapes, and nothing new is proven."""
 
 import asyncio
-from dataclasses import replace
 from functools import cache
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import trust_vectors
 from retinue.attest.anchors import Trust

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from keylesskit import URL, Local, dev, local, stack_folder, stack_state
 from paperkit import CREATED, IMAGE, OTHER, attestation, signature, signer, stored, trusting

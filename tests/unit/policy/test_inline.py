@@ -1,9 +1,9 @@
 """Policies in a few words, as `verify` takes them from the command line."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from policies import NOW, Named, certificate_pem, fact, judged, scan
 from retinue.attest.anchors import KeylessAnchor, TimeAnchor, X509Anchor

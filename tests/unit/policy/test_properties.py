@@ -2,12 +2,12 @@
 lasts until it says."""
 
 import os
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from policies import (
     CRITICAL,

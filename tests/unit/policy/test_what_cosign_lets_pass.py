@@ -1,9 +1,9 @@
 """Papers that stock cosign accepts, or lets hide others: each is judged by what it proves."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 import trust_vectors
 from retinue.oci.digest import Digest

@@ -7,8 +7,9 @@ is read here is refused: protobuf's own readers take both, so that two readers c
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from retinue.attest import large
 from retinue.attest.errors import Malformed
@@ -37,8 +38,7 @@ MAX_TIMESTAMP = 64 * 1024
 MAX_HINT = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """A signature and what vouches for its signer.
 
     Either `envelope`, or `message` (a signature over bytes that are elsewhere). Either

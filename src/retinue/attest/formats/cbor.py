@@ -6,8 +6,9 @@ caller asked for one, what follows the item, and nesting or lengths beyond a bou
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 
@@ -19,8 +20,7 @@ _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 _SIMPLE = {20: False, 21: True, 22: None}
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     """A tag's number and its content."""
 
     tag: int

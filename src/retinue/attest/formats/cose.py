@@ -1,8 +1,9 @@
 """COSE_Sign1, tagged (RFC 9052 section 4.2): one signature with protected and unprotected headers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.formats import cbor
@@ -26,8 +27,7 @@ ALGORITHMS = {
 Header = Mapping[int | str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sign1:
+class Sign1(Struct, frozen=True):
     """`message` is the encoded Sig_structure, which the signature is over."""
 
     protected: Header

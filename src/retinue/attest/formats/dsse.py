@@ -5,10 +5,11 @@ https://github.com/secure-systems-lab/dsse/blob/master/protocol.md and envelope.
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from json import dumps
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest import large
 from retinue.attest.errors import Malformed
@@ -19,8 +20,7 @@ MAX_SIGNATURES = 100
 MAX_SIGNATURE = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """`payload` is what was signed: in memory, or (large ones) decoded piece by piece from the
     text of the envelope. Key ids are not kept: they prove nothing.
     """
@@ -49,8 +49,7 @@ def signed(envelope: Envelope) -> Message:
     return Message(_LargePae(head(envelope.payload_type, len(payload)), payload))
 
 
-@dataclass(frozen=True, slots=True)
-class _LargePae:
+class _LargePae(Struct, frozen=True):
     head: bytes
     payload: Encoded
 

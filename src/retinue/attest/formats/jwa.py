@@ -5,7 +5,6 @@ long as the curve's order, and salt PSS with as many bytes as the hash has.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -16,13 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from msgspec import Struct
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Scheme:
+class Scheme(Struct, frozen=True):
     """`curve` and `coordinate` (bytes of r, and of s) are those of ECDSA; `hash` is None for EdDSA.
 
     `rsa_bits` is the one modulus size that the Notary Project uses the scheme with.

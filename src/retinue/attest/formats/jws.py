@@ -7,8 +7,9 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest.errors import Malformed
@@ -21,8 +22,7 @@ _URLSAFE = re.compile(rb"[A-Za-z0-9_-]*")
 _FLATTENED = frozenset({"payload", "protected", "header", "signature"})
 
 
-@dataclass(frozen=True, slots=True)
-class Jws:
+class Jws(Struct, frozen=True):
     """`message` is the JWS signing input, which the signature is over."""
 
     protected: Mapping[str, Any]

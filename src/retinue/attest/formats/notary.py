@@ -8,9 +8,10 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed, Refused
 from retinue.attest.formats import cose, jws
@@ -30,8 +31,7 @@ AUTHORITY = "notary.x509.signingAuthority"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """`algorithm` is a JOSE name. `claimed` is the signer's (or his authority's) word for the time.
 
     `chain`: DER, the leaf first. `message` is what `signature` is over; `token` countersigns the
@@ -49,8 +49,7 @@ class Envelope:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Headers:
+class _Headers(Struct, frozen=True):
     """Both forms' headers under JWS's names; `time` reads a date as that form writes it."""
 
     protected: Mapping[Any, Any]

@@ -4,9 +4,10 @@ https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md, and contai
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from json import dumps
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest.base64 import InvalidBase64, decode
@@ -20,8 +21,7 @@ MAX_BYTES = 1024 * 1024
 MAX_TOKEN = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Struct, frozen=True):
     """What a simple signature says: this manifest, under this name."""
 
     digest: str
@@ -29,8 +29,7 @@ class Payload:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class SimpleSignature:
+class SimpleSignature(Struct, frozen=True):
     """A layer of a `.sig` manifest: its bytes, and the annotations of its descriptor."""
 
     payload: bytes

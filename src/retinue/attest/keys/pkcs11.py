@@ -7,10 +7,11 @@ COSIGN_PKCS11_PIN, from a file that `pin-source` names, or is asked for, and nev
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from retinue.attest.errors import KeyUnusable, SignerFailed
 from retinue.attest.keys import remote
@@ -37,8 +38,7 @@ _USE = Lock()
 """A session does one thing at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(Struct, frozen=True):
     """What of a `pkcs11:` URI finds a key. `module` and `pin_source` are paths."""
 
     text: str

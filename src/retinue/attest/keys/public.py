@@ -7,7 +7,6 @@ written: P-384 and P-521 with SHA-256, RSA-PSS, Ed25519ph.
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import Struct
 
 from retinue.attest.errors import KeyUnusable, Refused
 from retinue.attest.keys.key import Algorithm, PublicKey
@@ -44,12 +44,20 @@ RSA_BITS = (2048, 4096)
 RSA_EXPONENT = 65537
 
 
-@dataclass(frozen=True, slots=True)
-class LocalKey:
+class LocalKey(Struct, frozen=True, eq=False):
     """What all public keys share. Equal keys are equal values."""
 
     spki: bytes
-    fingerprint: str = field(repr=True)
+    fingerprint: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LocalKey) and self.spki == other.spki
+
+    def __hash__(self) -> int:
+        return hash(self.spki)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(fingerprint={self.fingerprint!r})"
 
     @property
     def pem(self) -> bytes:
@@ -59,12 +67,11 @@ class LocalKey:
         return b"\n".join((b"-----BEGIN PUBLIC KEY-----", *lines, b"-----END PUBLIC KEY-----", b""))
 
 
-@dataclass(frozen=True, slots=True)
-class EcdsaKey(LocalKey):
+class EcdsaKey(LocalKey, frozen=True, eq=False):
     """P-256, P-384, P-521."""
 
-    key: ec.EllipticCurvePublicKey = field(repr=False, compare=False)
-    hashes: tuple[str, ...] = field(repr=False, compare=False)
+    key: ec.EllipticCurvePublicKey
+    hashes: tuple[str, ...]
 
     def verify(self, signature: bytes, message: Iterable[bytes]) -> bool:
         whole = as_message(message)
@@ -78,11 +85,10 @@ class EcdsaKey(LocalKey):
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class RsaKey(LocalKey):
+class RsaKey(LocalKey, frozen=True, eq=False):
     """RSA of 2048 to 4096 bits; PKCS #1 v1.5 as Sigstore signs, PSS with any length of salt."""
 
-    key: rsa.RSAPublicKey = field(repr=False, compare=False)
+    key: rsa.RSAPublicKey
 
     def verify(self, signature: bytes, message: Iterable[bytes]) -> bool:
         digest = as_message(message).digest("sha256")
@@ -96,11 +102,10 @@ class RsaKey(LocalKey):
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Ed25519Key(LocalKey):
+class Ed25519Key(LocalKey, frozen=True, eq=False):
     """Pure Ed25519, and Ed25519ph (RFC 8032, section 5.1), which cosign 3 signs with."""
 
-    key: ed25519.Ed25519PublicKey = field(repr=False, compare=False)
+    key: ed25519.Ed25519PublicKey
 
     def verify(self, signature: bytes, message: Iterable[bytes]) -> bool:
         whole = as_message(message)

@@ -1,9 +1,10 @@
 """A predicate's JSON, from which the typed views take what they know; all else stays untouched."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest.errors import Malformed
@@ -25,8 +26,7 @@ def load(predicate: bytes) -> Any:
         raise Malformed("predicate", str(error)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """A JSON object, and where it stands in the predicate. What has another type than it should
     raises Malformed; what is absent (or null) is empty, or None."""
 

@@ -1,8 +1,9 @@
 """Large predicates whose bulk is in lists of their top level: items are parsed one at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest import large
@@ -15,12 +16,14 @@ WHOLE = 4 * 1024 * 1024
 MAX_ITEM = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(Struct, frozen=True):
     """The items of a list that stands in `raw` from `start`; gone through as often as needed."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     start: int
+
+    def __repr__(self) -> str:
+        return f"Items(start={self.start!r})"
 
     def __iter__(self) -> Iterator[Any]:
         reader = large.Reader(self.raw, "predicate", self.start)

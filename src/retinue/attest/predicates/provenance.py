@@ -4,9 +4,10 @@ https://slsa.dev/spec/v0.2/provenance, https://slsa.dev/spec/v1.0/provenance
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.predicates.document import Object
@@ -14,16 +15,14 @@ from retinue.attest.predicates.document import Object
 PREFIX = "https://slsa.dev/provenance/"
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """Something that went into a build. `digests`: algorithm to hex (or what it has for one)."""
 
     uri: str
     digests: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """`source` and `ref` are told where the build type says which field names them, else None.
 
     `source` is an URI that starts with its tool, as in `git+https://github.com/acme/app`; `ref` is

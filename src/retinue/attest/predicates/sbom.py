@@ -4,8 +4,9 @@ CycloneDX (JSON), SPDX 2 (JSON and tag-value), SPDX 3 (JSON-LD), Syft.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.predicates import document
@@ -16,8 +17,7 @@ _WRAPPER = frozenset({"Data", "Timestamp"})
 """What cosign 1 put around a document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sbom:
+class Sbom(Struct, frozen=True):
     """`components`: what it lists, without what it describes itself; `purls`: those with one."""
 
     format: str

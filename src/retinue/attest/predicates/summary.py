@@ -4,8 +4,9 @@ https://slsa.dev/spec/v1.0/verification_summary
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.predicates.document import Object
@@ -14,8 +15,7 @@ PREFIX = "https://slsa.dev/verification_summary/"
 RESULTS = frozenset({"PASSED", "FAILED"})
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """`levels` are as they stand, for instance SLSA_BUILD_LEVEL_3."""
 
     verifier: str

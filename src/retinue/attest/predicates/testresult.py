@@ -3,7 +3,7 @@
 https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.predicates.document import Object
@@ -11,8 +11,7 @@ from retinue.attest.predicates.document import Object
 RESULTS = frozenset({"PASSED", "WARNED", "FAILED"})
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(Struct, frozen=True):
     """`result` is PASSED, WARNED or FAILED; the rest are names of tests."""
 
     result: str

@@ -3,8 +3,9 @@
 https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from retinue.attest.errors import Malformed
 from retinue.attest.predicates.document import Object
@@ -12,8 +13,7 @@ from retinue.attest.predicates.document import Object
 STATUSES = frozenset({"not_affected", "affected", "fixed", "under_investigation"})
 
 
-@dataclass(frozen=True, slots=True)
-class VexStatement:
+class VexStatement(Struct, frozen=True):
     """`products` are identifiers as they stand; empty: the document does not say."""
 
     vulnerability: str
@@ -22,8 +22,7 @@ class VexStatement:
     justification: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Vex:
+class Vex(Struct, frozen=True):
     """A document, and who answers for it by his own word."""
 
     author: str

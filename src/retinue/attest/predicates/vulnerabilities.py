@@ -4,16 +4,16 @@ https://github.com/sigstore/cosign/blob/main/specs/COSIGN_VULN_ATTESTATION_SPEC.
 https://github.com/in-toto/attestation/blob/main/spec/predicates/vuln.md
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from retinue.attest.predicates.document import Object
 
 IN_TOTO = "https://in-toto.io/attestation/vulns/"
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """Who looked, with what knowledge, and when. `findings` is None for cosign's: its result has
     the scanner's own shape, which JSON Pointers reach.
     """

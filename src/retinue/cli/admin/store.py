@@ -4,7 +4,8 @@ import argparse
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.cli.problems import Missing
 from retinue.cli.serve import load_config
@@ -15,8 +16,7 @@ from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     config: Config
     catalog: Catalog
     blobs: BlobStore

@@ -12,8 +12,9 @@ Exit code 0 allows; the reason is on standard output. See: retinue gate doctor
 
 import argparse
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from retinue.cli.gates import asked
 from retinue.cli.output import say

@@ -98,7 +98,7 @@ async def _report(args: argparse.Namespace) -> "tuple[list[Judged], dict[str, st
 
 async def _images(reached: "Client", place: str) -> "AsyncIterator[Reference]":
     """Every tag that is no paper's."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from retinue.oci.tags import implied
 

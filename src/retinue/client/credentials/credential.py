@@ -1,29 +1,36 @@
 """What proves to a registry who we are. None of these shows its secret when printed."""
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 
 
-@dataclass(frozen=True, slots=True)
-class Password:
+class Password(Struct, frozen=True):
     username: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Password(username={self.username!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityToken:
+class IdentityToken(Struct, frozen=True):
     """An OAuth2 refresh token: the token server gives access tokens for it."""
 
-    token: str = field(repr=False)
+    token: str
+
+    def __repr__(self) -> str:
+        return "IdentityToken()"
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryToken:
+class RegistryToken(Struct, frozen=True):
     """An access token that goes to the registry as it is."""
 
-    token: str = field(repr=False)
+    token: str
+
+    def __repr__(self) -> str:
+        return "RegistryToken()"
 
 
 Credential: TypeAlias = Password | IdentityToken | RegistryToken

@@ -8,9 +8,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from retinue.oci import names
 from retinue.oci.descriptor import Descriptor
@@ -33,8 +34,7 @@ _MEDIA_TYPE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(Struct, frozen=True):
     """`rtype` is blob, reference, data or None; only the first two have a descriptor for sure.
 
     `annotations` hold those of the object and the manifest too, the nearer overriding.
@@ -47,8 +47,7 @@ class Component:
     data: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GenericObject:
+class GenericObject(Struct, frozen=True):
     """One object. A filter that is absent fits everything; one present fits any of its values."""
 
     type: str

@@ -1,14 +1,14 @@
 """What a reader of one format finds in a document; the table turns it into a Manifest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from retinue.oci.descriptor import Descriptor
 from retinue.oci.digest import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """The parts of one document, in document order.
 
     `subject` is the one field that names what the document is about; `about` are further things
@@ -23,4 +23,4 @@ class Parts:
     subject: Descriptor | None = None
     config: Descriptor | None = None
     about: tuple[Descriptor, ...] = ()
-    mentions: tuple[tuple[Digest, Digest], ...] = field(default=())
+    mentions: tuple[tuple[Digest, Digest], ...] = ()

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from retinue import strictjson
 from retinue.oci import digest as digests
@@ -18,8 +19,7 @@ from retinue.oci.readers.parts import Parts
 from retinue.strictjson import InvalidJson
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds of one manifest: its size in bytes, the depth of its JSON, the links it states."""
 
     max_bytes: int = strictjson.MAX_BYTES
@@ -30,8 +30,7 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """How one media type is read. `versions` are the values that schemaVersion may have."""
 
     read: Callable[[Mapping[str, Any]], Parts]

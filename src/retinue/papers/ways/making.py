@@ -3,8 +3,9 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -13,12 +14,11 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.readers.table import read
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A manifest, and the blobs that have to be there before it."""
 
     manifest: Manifest
-    blobs: Mapping[Digest, bytes] = field(default_factory=dict)
+    blobs: Mapping[Digest, bytes] = {}
 
 
 def describe(data: bytes, media_type: str, /, **more: Any) -> dict[str, Any]:

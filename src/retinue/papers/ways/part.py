@@ -1,7 +1,8 @@
 """What a paper's manifest holds, before any of it is read."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from retinue.oci.descriptor import Descriptor
 from retinue.papers.kinds import Kind
@@ -29,8 +30,7 @@ READ = frozenset(
 SIGNED = frozenset({Form.BUNDLE, Form.ENVELOPE, Form.SIMPLE, Form.NOTATION, Form.TOKEN})
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One payload. `blob` is None where the manifest itself is it; `kind` is what its type says."""
 
     form: Form

@@ -6,7 +6,8 @@ rule. What cannot be said is refused, never left out. What is said otherwise is 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from retinue.papers.kinds import Kind
 from retinue.policy.anchors import INLINE
@@ -26,17 +27,16 @@ _ANY = re.compile(r"(?::|@(?:sha256:)?)\*\*?$")
 """How globs end that are about any tag or digest: they match whole references there."""
 
 
-@dataclass(slots=True)
-class Authority:
+class Authority(Struct):
     """What one authority comes to: anchors, or a verdict that looks at nothing."""
 
     path: str
-    anchors: list[str] = field(default_factory=list)
-    attestations: list[str] = field(default_factory=list)
+    anchors: list[str] = []
+    attestations: list[str] = []
     passes: bool = False
     logged: bool = False
-    papers_in: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    papers_in: list[str] = []
+    notes: list[str] = []
 
 
 def convert(raw: bytes) -> str:

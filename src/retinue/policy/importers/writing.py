@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct
 
 Plain: TypeAlias = str | int | bool | Sequence["Plain"] | Mapping[str, "Plain"]
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """One table: `[anchors.ci]`, `[[rule]]`. `notes` become comments above it."""
 
     header: str
@@ -17,15 +17,14 @@ class Block:
     notes: Sequence[str] = ()
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """A policy in the making."""
 
     source: str
-    notes: list[str] = field(default_factory=list)
-    roots: dict[str, None] = field(default_factory=dict)
-    blocks: list[Block] = field(default_factory=list)
-    _anchors: dict[str, Block] = field(default_factory=dict)
+    notes: list[str] = []
+    roots: dict[str, None] = {}
+    blocks: list[Block] = []
+    _anchors: dict[str, Block] = {}
 
     def add(self, header: str, values: Mapping[str, Plain], notes: Sequence[str] = ()) -> None:
         self.blocks.append(Block(header, values, notes))

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from retinue.attest.proof import Clock, TrustedTime
 from retinue.oci.digest import Digest
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from retinue.papers.revocations import Revocation, Revocations
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True, dict=True):
     """One question with all evidence, without the time at which it is asked."""
 
     policy: Policy
@@ -128,8 +128,7 @@ def _believes(rule: Rule, time: TrustedTime) -> bool:
     return time.clock is Clock.TLOG and LOG in rule.trusted_time
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(Struct, frozen=True):
     """A case before one rule at one instant."""
 
     case: Case

@@ -1,15 +1,15 @@
 """What one section of a rule comes to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.papers.facts import Fact
 from retinue.policy.decision import Outcome, Reason
 from retinue.policy.model import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """`settled`: no paper that was not looked at could change it.
 
     An unmet section is settled when a paper that is there rules it out; a met one is not when one

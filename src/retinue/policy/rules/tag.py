@@ -9,8 +9,9 @@ judged manifest vouches for the tag, too.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.papers.facts import Fact
@@ -26,8 +27,7 @@ CHECK = "tag"
 ANNOTATION = "tag"
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """A tag statement that counts: whose, about what, as of when, until when."""
 
     fact: Fact

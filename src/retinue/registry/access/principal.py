@@ -1,10 +1,9 @@
 """Who asks, as everything behind the door sees it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """`name` is what rows record; `anonymous` never holds credentials."""
 
     name: str

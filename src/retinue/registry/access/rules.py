@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.registry.access.principal import Principal
@@ -40,8 +41,7 @@ class BadRule(RetinueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`*` in `glob` stands for any characters, slashes included; `?` for one."""
 
     users: frozenset[str]

@@ -1,8 +1,9 @@
 """What fsck, the scrubber and an upgrade read of the catalog, and what they put right."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -97,8 +98,7 @@ _UNRELIABLE = Sql("""
     update manifest set links_version = 0 where repository = :repository and digest = :digest""")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(Struct, frozen=True):
     """A row of object. `location` is None when its bytes are a row."""
 
     id: int
@@ -108,8 +108,7 @@ class StoredObject:
     quarantined: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StoredManifest:
+class StoredManifest(Struct, frozen=True):
     """A row of manifest."""
 
     repository: int
@@ -119,8 +118,7 @@ class StoredManifest:
     links_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class PaperRow:
+class PaperRow(Struct, frozen=True):
     """A paper as lists know it; `ways` is a bit mask (see links.ways)."""
 
     paper: Digest

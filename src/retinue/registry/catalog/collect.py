@@ -1,8 +1,9 @@
 """What collection asks about the manifests and blobs of one repository, and how it deletes them."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -91,8 +92,7 @@ _DROP_BLOBS = bulk("""
     and digest in (select unhex(e.value ->> 0) from json_each(:gone) e)""")
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """What the rows of a manifest say about its use; microseconds, 0 for never. `size`: bytes."""
 
     digest: Digest
@@ -104,8 +104,7 @@ class Times:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """`source` is said to be a paper of `target`, by itself, another manifest, or a tag."""
 
     source: Digest
@@ -113,8 +112,7 @@ class Said:
     witness: Digest | str
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """A blob of a repository. `waits`: when its candidate is due; `linked`: a manifest has it."""
 
     digest: Digest

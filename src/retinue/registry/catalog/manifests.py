@@ -1,8 +1,9 @@
 """Manifests of a repository."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -80,16 +81,14 @@ _RETINUE = Sql(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the catalog said of a manifest that is pushed again."""
 
     media_type: str
     links_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """What a repository has under a digest; `size` in bytes."""
 
     size: int

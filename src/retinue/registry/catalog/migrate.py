@@ -7,10 +7,11 @@ backfill, contract (storage.md 10). Everything here is a plain decision; the dri
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 
@@ -85,8 +86,7 @@ class ForeignData(RetinueError):
         self.tables = tuple(tables)
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """One file. `least_code` is its line `-- least code: N`, else its own number."""
 
     number: int

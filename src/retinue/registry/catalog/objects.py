@@ -1,8 +1,9 @@
 """Content, whoever holds it: one row per digest, its bytes inline or under a location."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -54,8 +55,7 @@ _BODIES = bulk("""
     join object_bytes b on b.object = o.id where o.quarantined is null""")
 
 
-@dataclass(frozen=True, slots=True)
-class Trash:
+class Trash(Struct, frozen=True):
     """When bytes that were replaced may go: those a reader may still have open wait longer."""
 
     now: int

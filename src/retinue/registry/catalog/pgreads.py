@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import psycopg
+from msgspec import Struct
 
 from retinue.registry.catalog.db import Row
 from retinue.registry.catalog.pgconnections import (
@@ -19,8 +19,7 @@ PIPELINE = 64
 """Most statements in one pipeline."""
 
 
-@dataclass(slots=True, eq=False)
-class Read:
+class Read(Struct, eq=False):
     text: str
     args: Row
     answer: "asyncio.Future[Sequence[Row]]"

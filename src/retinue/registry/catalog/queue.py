@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias, cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -58,8 +59,7 @@ _LOOSE_OBJECTS = bulk("""
     and not exists (select 1 from manifest m where m.object = o.id)""")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Due candidates by repository, and where to go on."""
 
     found: Mapping[int, tuple[Digest, ...]]
@@ -98,8 +98,7 @@ def names(repositories: Iterable[int]) -> Change[Mapping[int, str]]:
 # ---- the sweep
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(Struct, frozen=True):
     """How many were enqueued, and whether every table was gone through to its end."""
 
     enqueued: int

@@ -1,11 +1,11 @@
 """What a backup names, and what a restored catalog forgets (storage rule 9)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import apsw
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -27,8 +27,7 @@ _NO_TRASH = Sql("delete from trash")
 _GRACE = Sql("update candidate set due = :due where due < :due", scans=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """A file that a backup holds. `size` in bytes; None for trash, which may be gone."""
 
     location: str

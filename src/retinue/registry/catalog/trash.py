@@ -1,8 +1,9 @@
 """Objects that nothing holds, their files, and what keeps those for a while."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -51,8 +52,7 @@ _RELEASE = Sql("delete from hold where name = :name")
 _EXPIRED_HOLDS = Sql("delete from hold where until <= :now", scans=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Unheld:
+class Unheld(Struct, frozen=True):
     """An object that no repository holds. `location` is None when its bytes are a row."""
 
     id: int

@@ -1,7 +1,8 @@
 """Upload sessions. A fresh one has no row: its id says all (see content/upload.py)."""
 
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -39,8 +40,7 @@ _KILL = Sql("""
     where id = :id and state = 1 returning location""")
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One row. `size`: bytes acknowledged. `reached`: their digest, if it was at hand then, valid
     within the boot named `boot`; of a finished session the digest of the blob."""
 
@@ -54,8 +54,7 @@ class Session:
     expires: int
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """A session that gets its row."""
 
     session: str

@@ -5,7 +5,8 @@ Presence is known for as long as nobody commits: `http/hot.py`.
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.registry.metrics import CACHE_BYTES, CACHE_HITS, CACHE_MISSES, Metrics
 
@@ -13,8 +14,7 @@ OVERHEAD = 512
 """What one entry costs besides its bytes: keys, headers, links of the table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """`headers` are those that always go with the bytes."""
 
     body: bytes

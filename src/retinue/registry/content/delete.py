@@ -1,7 +1,8 @@
 """Deleting manifests and blobs (storage rule 12). Tags: see tags.py."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -16,8 +17,7 @@ from retinue.registry.content.tags import forget_papers
 from retinue.registry.content.times import Times
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """A manifest and all its present papers, and theirs.
 
     `pinned` have a tag of their own or are locked. `parents` refer to a member, `subjects` are

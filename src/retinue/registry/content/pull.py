@@ -1,7 +1,8 @@
 """Pulling: what a tag or digest names, and its bytes, verified before anybody is given them."""
 
 import logging
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.oci import digest as digests
@@ -38,8 +39,7 @@ class Corrupt(RetinueError):
         self.digest = digest
 
 
-@dataclass(frozen=True, slots=True)
-class Large:
+class Large(Struct, frozen=True):
     """A blob that is not kept in memory. `at` is None where the bytes were not looked for."""
 
     digest: Digest

@@ -1,15 +1,15 @@
 """Pulls, counted in memory and written in batches (storage rule 17: ten seconds may be lost)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from threading import Lock
+
+from msgspec import Struct
 
 MAX_KEPT = 100_000
 """Manifests whose pulls wait to be written; more are dropped, and counted as lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(Struct, frozen=True):
     """Pulls of one manifest since the last time. `digest` as the catalog keeps it."""
 
     repository: int

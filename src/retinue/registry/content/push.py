@@ -1,7 +1,8 @@
 """Pushing a manifest: one transaction, whatever it brings along."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci.descriptor import Descriptor, may_be_absent
 from retinue.oci.digest import Digest
@@ -18,8 +19,7 @@ from retinue.registry.content.tags import Expectation, put_tags
 from retinue.registry.content.times import Times
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Struct, frozen=True):
     """What is pushed where, by whom. `entry`: what lists of papers show, None when it is large.
 
     `sparse`: children may be missing.

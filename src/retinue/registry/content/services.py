@@ -1,7 +1,8 @@
 """What every use case is given: the stores, and the settings that they share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from retinue.registry.access.gate import Gate
 from retinue.registry.catalog.db import Catalog
@@ -12,8 +13,7 @@ from retinue.registry.metrics import Metrics
 from retinue.registry.storage.blobstore import BlobStore
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """`clock` gives microseconds since 1970. `secret` signs upload ids and is the same in every
     process of this data. `boot` names this boot of the machine: a digest that was recorded
     before it cannot be trusted."""

@@ -4,7 +4,8 @@ bytes: `<ulid>[-sha512].<mac over id, repository and principal>`."""
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci.digest import hasher
 from retinue.registry.content.errors import UploadUnknown
@@ -16,8 +17,7 @@ ENTROPY = 10
 _DEFAULT = "sha256"
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(Struct, frozen=True):
     """An id that this registry gave out for this repository and principal.
 
     `session` is its first part, the key of its row; `born` in microseconds since 1970.

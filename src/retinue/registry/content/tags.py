@@ -1,7 +1,8 @@
 """Moving tags, and what a tag says about other manifests (storage rules 12 to 14)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel
@@ -23,8 +24,7 @@ MOST_COMPARED = 50
 """Replaced manifests whose bodies one push reads; what it does not look at stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """If-Match and If-None-Match. `match`: the tag must be at one of these, or exist when empty;
     `none_match`: it must be at none of these, or be new when empty."""
 

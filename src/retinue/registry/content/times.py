@@ -1,14 +1,13 @@
 """How long things are kept, as the catalog counts: in microseconds."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from retinue.registry.config import Config
 
 SECOND = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """`now`, and what is added to it. Microseconds since 1970, and microseconds."""
 
     now: int

@@ -9,7 +9,8 @@ import os
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -29,8 +30,7 @@ from retinue.registry.storage.blobstore import Kept, Upload, UploadBusy, UploadL
 from retinue.wire import paths
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """What a request brings. `span`: its Content-Range as (start, end), end exclusive; `length`:
     its Content-Length."""
 

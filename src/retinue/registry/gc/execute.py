@@ -7,8 +7,9 @@ the lease only saves their work.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.walk import TooMany
@@ -34,8 +35,7 @@ LATER = 3600 * SECOND
 _log = logging.getLogger("retinue.gc")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """`trash_delay`, microseconds: at least as long as the longest download (storage rule 7)."""
 
     terms: Terms
@@ -43,8 +43,7 @@ class Settings:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One run: where, by which settings, and what it has done so far."""
 
     catalog: Catalog

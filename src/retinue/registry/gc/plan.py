@@ -6,7 +6,8 @@ dead, and dead manifests go together, parents before parts and subjects before p
 """
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel
@@ -22,8 +23,7 @@ MOST = 100_000
 """Manifests that one walk visits before it gives up, and spares what it was asked about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """How long what nothing keeps is kept, in microseconds.
 
     `grace` counts from the last upload, mount, HEAD or unlink; `paper_grace` is that of a paper
@@ -36,8 +36,7 @@ class Terms:
     untagged: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """All that the liveness of one present manifest rests on.
 
     `parents` refer to it; `subjects` are what it is about, as far as that counts (a tag that was
@@ -62,16 +61,14 @@ class Standing:
         return (*self.parents, *self.subjects)
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """Why a manifest is a root, and until when (None: until somebody changes that)."""
 
     why: str
     until: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to delete, in order, and what becomes of the other candidates.
 
     `batches` are transactions. `later` are candidates to look at again, and when; `settled` are
@@ -161,8 +158,7 @@ def make_plan(
     return Plan(tuple(_batches(_cycles(dead))), later, settled)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBlob:
+class HeldBlob(Struct, frozen=True):
     """A blob of a repository. `waits`: when its candidate falls due; `linked`: somebody has it."""
 
     digest: Digest

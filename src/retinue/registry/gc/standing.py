@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci import tags
@@ -24,8 +25,7 @@ BODIES = 50
 """Manifests that are read from their bytes at a time; each has at most a few MiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """Who carries an ordinary tag, and the implied tags that others carry."""
 
     ordinary: frozenset[Digest]

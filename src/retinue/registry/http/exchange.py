@@ -6,11 +6,11 @@ RSGI: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md
 import sys
 from asyncio import timeout
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
+from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.registry.access.principal import ANONYMOUS, Principal
@@ -113,8 +113,7 @@ class MalformedQuery(RetinueError):
         self.reason = reason
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Struct):
     """One request. `query` is not decoded."""
 
     method: str
@@ -303,8 +302,7 @@ def address(client: str) -> str:
     return client.rpartition(":")[0].strip("[]")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Bytes `start` to `end` (exclusive) of a file."""
 
     file: LocalFile
@@ -330,8 +328,7 @@ class Again(NamedTuple):
 UNCHANGED = Again()
 
 
-@dataclass(slots=True)
-class Response:
+class Response(Struct):
     """What a handler answers.
 
     `body` is bytes, or (a part of) a file that the server sends itself. `length` is for HEAD,
@@ -340,7 +337,7 @@ class Response:
     """
 
     status: int
-    headers: Pairs = field(default_factory=tuple)
+    headers: Pairs = ()
     body: bytes | LocalFile | Part = b""
     length: int | None = None
     again: Again | None = None

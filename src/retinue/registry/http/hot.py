@@ -6,9 +6,10 @@ ends them all. Whether the caller may have it is asked each time. Why: docs/adr/
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action
@@ -40,12 +41,11 @@ class Answer(NamedTuple):
     pulled: tuple[int, bytes] | None
 
 
-@dataclass(slots=True)
-class Page:
+class Page(Struct):
     """The answers of one generation; `used` bytes."""
 
     generation: int
-    answers: dict[Key, Answer] = field(default_factory=dict)
+    answers: dict[Key, Answer] = {}
     used: int = 0
 
 

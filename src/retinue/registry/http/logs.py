@@ -2,17 +2,17 @@
 
 import json
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from retinue.registry.http.exchange import Request
 
 MAX_PATH = 512
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLine:
+class AccessLine(Struct, frozen=True):
     request: Request
     status: int
 

@@ -1,9 +1,10 @@
 """The part of fsck that compares what rows say of manifests with their bytes."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct
 
 from retinue.oci.descriptor import may_be_absent
 from retinue.oci.digest import Digest
@@ -36,8 +37,7 @@ class Asked(Protocol):
     def repairs(self, kind: Kind) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One repository at a time; `name` is for findings."""
 
     catalog: Catalog

@@ -5,10 +5,11 @@ that go on meanwhile are no findings.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.registry.catalog import check, expiry, trash
@@ -29,8 +30,7 @@ INLINE_PAGE = 100
 """Rows of bytes that are in memory at a time; most have at most 64 KiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(Struct, frozen=True):
     """`repair` what is safe; `rebuild_links` repairs what is derived from bytes, and nothing else.
 
     `hash_files` reads every file; without, their presence and size are checked, while rows are

@@ -1,7 +1,8 @@
 """From stored bytes to what the catalog should say of them; shared by fsck and upgrades."""
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -12,8 +13,7 @@ from retinue.registry.catalog.papers import MAX_ENTRY
 from retinue.registry.storage.blobstore import BlobStore
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Struct, frozen=True):
     """Bytes that are not what their digest says."""
 
     digest: Digest

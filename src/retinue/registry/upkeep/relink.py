@@ -4,8 +4,9 @@ Until then nothing is collected in the repositories that have some.
 """
 
 import logging
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
@@ -21,12 +22,11 @@ BODIES = 32
 _log = logging.getLogger("retinue.relink")
 
 
-@dataclass(slots=True)
-class Relinked:
+class Relinked(Struct):
     """`unreadable`: these, and collection in their repositories, wait for a push or a repair."""
 
     manifests: int = 0
-    unreadable: list[tuple[int, Digest]] = field(default_factory=list)
+    unreadable: list[tuple[int, Digest]] = []
 
 
 async def relink(catalog: Catalog, *, now: int, grace: int) -> Relinked:

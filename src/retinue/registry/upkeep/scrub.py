@@ -6,8 +6,9 @@ Rows need no scrubber: their bytes are verified whenever they are read.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.registry.catalog import check
@@ -22,8 +23,7 @@ PAGE = 20
 _log = logging.getLogger("retinue.scrub")
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """`rate`: bytes per second. `before`: files checked since then are left alone (microseconds).
     `budget`: bytes after which a run ends (a file that was begun is read to its end)."""
 
@@ -32,8 +32,7 @@ class Pace:
     budget: int
 
 
-@dataclass(slots=True)
-class ScrubReport:
+class ScrubReport(Struct):
     """`finished`: nothing is left to check for now."""
 
     files: int = 0

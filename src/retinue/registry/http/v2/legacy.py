@@ -6,8 +6,9 @@ artifact-manifest pull request 29; oras-project/artifacts-spec manifest-referrer
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
+
+from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
@@ -27,8 +28,7 @@ _JSON = ("content-type", "application/json")
 _VERSION = ("oras-api-version", "oras/1.0")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is asked for: papers of `subject` after `after`, at most `n`, of one type."""
 
     name: str
@@ -38,8 +38,7 @@ class Wanted:
     after: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """`more`: the last digest of this page when there is another one."""
 
     repository: int | None
