@@ -1,11 +1,31 @@
 """Options that mean the same in every command, defined once."""
 
 import argparse
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 REFERENCE = "HOST/REPOSITORY[:TAG|@DIGEST], oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
 REMOTE = "HOST/REPOSITORY[:TAG|@DIGEST]"
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. Every option makes one of these; `shutil`, which they would ask for
+    the width, is seldom needed otherwise, and takes 5 ms to load."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    with suppress(ValueError):
+        if (stated := int(os.environ.get("COLUMNS", ""))) > 0:
+            return stated
+    with suppress(OSError, ValueError, AttributeError):  # no terminal, or no output at all
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,7 +40,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=f"{does[:1].upper()}{does[1:]}.",
             epilog=more.rstrip() or None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=False,
             **others,
         )

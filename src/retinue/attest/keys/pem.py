@@ -4,17 +4,14 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from contextlib import suppress
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    load_pem_private_key,
-    load_pem_public_key,
-)
 
 from retinue.attest.errors import KeyUnusable, WrongPassword
 from retinue.attest.keys import cosign
 from retinue.attest.keys.key import PublicKey, Signer
-from retinue.attest.keys.public import wrap
+from retinue.attest.keys.public import wrap, wrap_p256
 
 MAX_PEM = 64 * 1024
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,60})-----(.{0,65536}?)-----END \1-----", re.DOTALL)
@@ -28,10 +25,15 @@ PARAMETERS = "EC PARAMETERS"
 
 def load_public(pem: bytes, reference: str = "PEM") -> PublicKey:
     """The one public key in this PEM; raises KeyUnusable."""
-    label, block, _ = _only(pem, reference)
+    label, block, body = _only(pem, reference)
     if label not in PUBLIC:
         article = "a private key; give" if "PRIVATE" in label else f"{label!r}, not"
         raise KeyUnusable(reference, f"holds {article} a public key (PEM, 'PUBLIC KEY')")
+    with suppress(Base64Error):
+        if usual := wrap_p256(_base64(body)):
+            return usual
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(block)
     except (ValueError, UnsupportedAlgorithm):
@@ -61,6 +63,8 @@ def load_private(pem: bytes, password: Callable[[], bytes] | None, reference: st
 
 
 def _load(block: bytes, password: bytes | None, reference: str) -> object:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         return load_pem_private_key(block, password)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -95,6 +99,10 @@ def _only(pem: bytes, reference: str) -> tuple[str, bytes, bytes]:
 
 def _decoded(body: bytes, reference: str) -> bytes:
     try:
-        return b64decode(b"".join(body.split()), validate=True)
+        return _base64(body)
     except Base64Error:
         raise KeyUnusable(reference, "is damaged: not base64 inside of the PEM") from None
+
+
+def _base64(body: bytes) -> bytes:
+    return b64decode(b"".join(body.split()), validate=True)

@@ -1,5 +1,5 @@
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -19,7 +19,7 @@ from retinue.attest.keys import private, public
 from retinue.attest.keys.key import Algorithm
 from retinue.attest.keys.message import Message, as_message
 from retinue.attest.keys.private import wrap_private
-from retinue.attest.keys.public import wrap
+from retinue.attest.keys.public import wrap, wrap_p256
 from signing import ph_signature
 from trust_vectors import private as signer_of
 
@@ -163,3 +163,32 @@ def test_a_message_is_hashed_once_for_all_keys() -> None:
     digest = hashlib.sha256(b"".join(PARTS)).digest()
     assert [digest] * 2 == [message.digest("sha256"), as_message(message).digest("sha256")]
     assert passes == [1]
+
+
+def test_the_usual_kind_of_key_is_read_alike_by_both_readers() -> None:
+    whole = signer_of("p256").public
+    quick = wrap_p256(whole.spki)
+    assert quick == whole
+    assert quick is not None
+    assert repr(whole) == repr(quick)
+    assert quick.verify(signer_of("p256").sign(PARTS), PARTS)
+
+
+@pytest.mark.parametrize("name", ["p384", "p521", "rsa2048", "ed25519"])
+def test_other_kinds_are_left_to_the_general_reader(name: str) -> None:
+    assert wrap_p256(signer_of(name).public.spki) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spki: spki[:-1],
+        lambda spki: spki + b"\0",
+        lambda spki: spki[:-1] + bytes([spki[-1] ^ 1]),
+        lambda spki: spki[:-64] + bytes(64),
+        lambda spki: spki[:-65] + b"\x02" + spki[-64:],
+    ],
+    ids=["cut off", "too long", "not on the curve", "all zero", "says that it is compressed"],
+)
+def test_points_that_are_none_are_not_read(change: Callable[[bytes], bytes]) -> None:
+    assert wrap_p256(change(signer_of("p256").public.spki)) is None
