@@ -245,7 +245,11 @@ def test_with_them_comes_whether_tags_attach_any(client: Client, name: str) -> N
     client.delete(f"/v2/{name}/manifests/{paper.digest}")
     answer = client.get(path)
 
-    assert [*said, answer.headers["retinue-attached"]] == ["subject, tag", "subject", "subject, tag"]
+    assert [*said, answer.headers["retinue-attached"]] == [
+        "subject, tag",
+        "subject",
+        "subject, tag",
+    ]
     assert json.loads(answer.body) == EMPTY
 
 

@@ -53,7 +53,7 @@ def read_statement(raw: Raw) -> Statement:
     The predicate is not looked into, other than that it is JSON: whoever reads it is as strict as
     he needs to be. Subjects without a name and a statement without a predicate are accepted.
     """
-    found = usual.statement(raw, large.MAX_DEPTH) if isinstance(raw, bytes) else None
+    found = usual.statement(raw, large.MAX_DEPTH) if large.is_small(raw) else None
     return (found and _of(found)) or read_strictly(raw)
 
 

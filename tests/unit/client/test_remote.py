@@ -8,8 +8,8 @@ import pytest
 
 import builders
 from loopback import (
-    Embeds,
     Call,
+    Embeds,
     Registry,
     Reply,
     Repo,

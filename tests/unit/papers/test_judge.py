@@ -1,7 +1,6 @@
 """What facts say, and that nobody else's papers change them."""
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import Sequence
 from itertools import permutations
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from builders import artifact, describe, image, index, pointer
 from paperkit import (
@@ -332,7 +332,7 @@ def test_the_order_of_papers_makes_no_difference(junk: Sequence[Made], random: R
     random.shuffle(shuffled)
     trust = trusting("release", "ci")
     expected = derive(collected, trust, Wanted())
-    found = derive(dataclasses.replace(collected, papers=tuple(shuffled)), trust, Wanted())
+    found = derive(structs.replace(collected, papers=tuple(shuffled)), trust, Wanted())
     assert expected == found
 
 

@@ -56,7 +56,7 @@ class Bundle(Struct, frozen=True):
 
 def read_bundle(raw: Raw) -> Bundle:
     """Read a bundle; raises Malformed."""
-    found = usual.bundle(raw) if isinstance(raw, bytes) else None
+    found = usual.bundle(raw) if large.is_small(raw) else None
     return (found and _of(found)) or read_strictly(raw)
 
 

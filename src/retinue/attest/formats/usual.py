@@ -15,8 +15,6 @@ from msgspec.json import Decoder
 
 from retinue.strictjson import distinct, shallow
 
-MAX_BYTES = 4 * 1024 * 1024
-
 
 class Strict(Struct, forbid_unknown_fields=True, frozen=True):
     """All fields must be there, and no others."""
@@ -72,7 +70,7 @@ _MARKS = 2 * 14
 
 def bundle(raw: bytes) -> UsualBundle | None:
     """A bundle of the usual shape."""
-    if len(raw) > MAX_BYTES or b"\\" in raw or raw.count(b'"') != _MARKS:
+    if b"\\" in raw or raw.count(b'"') != _MARKS:
         return None
     try:
         return _BUNDLE.decode(raw)
@@ -82,12 +80,14 @@ def bundle(raw: bytes) -> UsualBundle | None:
 
 def statement(raw: bytes, max_depth: int) -> UsualStatement | None:
     """A statement of the usual shape, whose predicate comes last."""
-    if len(raw) > MAX_BYTES or not shallow(raw, max_depth):
+    if not shallow(raw, max_depth):
         return None
     try:
         found = _STATEMENT.decode(raw)
         predicate = bytes(found.predicate)
-        _ANY.decode(predicate)  # text and numbers that strict readers refuse are not looked for above
+        _ANY.decode(
+            predicate
+        )  # text and numbers that strict readers refuse are not looked for above
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     head = raw[: -len(predicate) - 1]

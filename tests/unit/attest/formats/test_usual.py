@@ -54,7 +54,10 @@ def outcome(read: Callable[[bytes], object], raw: bytes) -> object:
         return str(problem)
 
 
-CASES = {"bundle": (compact(BUNDLE), same_bundle), "statement": (compact(STATEMENT), same_statement)}
+CASES = {
+    "bundle": (compact(BUNDLE), same_bundle),
+    "statement": (compact(STATEMENT), same_statement),
+}
 ALL = pytest.mark.parametrize("case", CASES)
 PIECES = (
     [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b" ", b"\n", b"\0", b"\x7f", b"\xff", b"\xc3"]
