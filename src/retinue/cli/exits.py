@@ -115,6 +115,7 @@ CODES: Mapping[str, int] = {
     "retinue.papers.revocationlist.ListLost": WRONG_CONTENT,
     "retinue.papers.revocationlist.ListProblem": WRONG_CONTENT,
     "retinue.papers.revocationlist.ListRolledBack": WRONG_CONTENT,
+    "retinue.policy.errors.ExtraMissing": UNSUPPORTED,
     "retinue.policy.errors.ImportRefused": UNSUPPORTED,
     "retinue.policy.errors.PolicyInvalid": USAGE,
     "retinue.registry.access.htpasswd.BadUsers": USAGE,

@@ -85,6 +85,7 @@ async def judge(reached: Client, location: Location, question: Question) -> Judg
             parents,
             below=_wants_children(question),
             told=question.told,
+            operation=question.operation,
         )
     request = Request(
         image=question.image or image_of(location),
@@ -109,6 +110,7 @@ async def look(
     *,
     below: bool = True,
     told: bool = False,
+    operation: Operation = Operation.CLI,
 ) -> Findings:
     """Everything that is established about a manifest, its `parents`, and what is `below` it."""
     collected = await collect(
@@ -120,7 +122,7 @@ async def look(
         limits=policy.limits,
         receipts=bool(policy.trust.times),
     )
-    wanted = policy.wanted
+    wanted = policy.wanted(operation)
     if told:
         wanted = replace(wanted, provenance=True, sboms=True)
     return derive(collected, policy.trust, wanted)

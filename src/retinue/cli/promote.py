@@ -67,7 +67,7 @@ async def _judge(args: argparse.Namespace, source: "Location") -> "Judged":
     from retinue.cli.judging import judge, platform_of, question
     from retinue.cli.reach import client
 
-    policy = trusting.from_file(args.policy)
+    policy = trusting.from_file(args.policy, cel=True)
     async with client(args) as reached:
         asked = await question(
             reached, policy, "promote", image=args.image, platform=platform_of(args.platform)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from retinue.attest.anchors import TimeAnchor
     from retinue.attest.root import TrustedRoot
-    from retinue.policy.model import Policy
+    from retinue.policy.model import Demand, Policy
 
 MAX_FILE = 4 * 1024 * 1024
 """Bytes of a policy, and of each file that it names."""
@@ -64,11 +64,12 @@ def _identity(args: argparse.Namespace) -> bool:
 
 
 def policy(args: argparse.Namespace) -> "Policy":
-    """What the file or the options say; raises BadUsage, PolicyInvalid, KeyUnusable."""
+    """What the file or the options say; raises BadUsage, PolicyInvalid, ImportRefused, KeyUnusable."""
     if args.policy is not None:
+        _refuse_programs(args.policy)
         if _said(args):
             raise BadUsage("--policy says whom to trust", "leave the other options out")
-        return from_file(args.policy)
+        return from_file(args.policy, cel=True)
     if not given(args):
         raise BadUsage(
             "nobody is trusted", "give --key PUBLIC-KEY, --policy FILE, or a certificate's identity"
@@ -137,13 +138,34 @@ def _times(path: Path | None) -> "tuple[TimeAnchor, ...]":
     return (TimeAnchor("timestamps", _certificates(path)),)
 
 
-def from_file(path: Path) -> "Policy":
-    """A policy and the files that it names, which lie in its folder or below."""
+def from_file(path: Path, *, cel: bool = False) -> "Policy":
+    """A policy and the files that it names, which lie in its folder or below.
+
+    `cel`: its expressions are evaluated. Not so where somebody waits with a deadline: nothing
+    bounds the time that they take. Raises PolicyInvalid, ImportRefused.
+    """
     from retinue.files import Root
     from retinue.policy.file import load
 
+    _refuse_programs(path)
     form = "json" if path.suffix == ".json" else "toml"
     with Root(path.absolute().parent) as root:
         return load(
-            read_file(path, MAX_FILE), form=form, read=lambda name: root.read(name, MAX_FILE)
+            read_file(path, MAX_FILE),
+            form=form,
+            read=lambda name: root.read(name, MAX_FILE),
+            cel=_compile if cel else None,
         )
+
+
+def _refuse_programs(path: Path) -> None:
+    """cosign's `--policy` takes CUE and Rego."""
+    from retinue.policy.importers.programs import refuse
+
+    refuse(path.name)
+
+
+def _compile(text: str, path: str) -> "Demand":
+    from retinue.policy.cel import compiled  # few policies have expressions
+
+    return compiled(text, path)

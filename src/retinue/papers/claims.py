@@ -3,9 +3,9 @@
 A predicate that cannot be read makes no claims: a rule that demands one is then not met.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from retinue.attest.errors import Malformed
 from retinue.attest.statement import Statement
@@ -13,15 +13,15 @@ from retinue.attest.target import Target
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
-from retinue.papers.facts import Claim, Wanted
+from retinue.papers.facts import Claim, Demand, Wanted
 from retinue.papers.kinds import Kind, kind_of_predicate
 
 
 def claims_of(statement: Statement, target: Target, wanted: Wanted) -> Mapping[str, Claim]:
-    """By name, and by each JSON Pointer that is wanted and leads to a plain value."""
+    """By name, by each JSON Pointer that is wanted and leads to a plain value, and by each demand."""
     found: dict[str, Claim] = {}
     viewed = partial(_viewed, wanted)
-    for reader in (_READERS.get(statement.predicate_type, viewed), partial(_pointed, wanted)):
+    for reader in (_READERS.get(statement.predicate_type, viewed), partial(_searched, wanted)):
         try:
             found.update(reader(statement, target))
         except Malformed:
@@ -29,13 +29,30 @@ def claims_of(statement: Statement, target: Target, wanted: Wanted) -> Mapping[s
     return found
 
 
-def _pointed(wanted: Wanted, statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
-    if not wanted.pointers:
+def _searched(wanted: Wanted, statement: Statement, _: Target) -> Iterator[tuple[str, Claim]]:
+    """What the predicate says as a document, whatever its type."""
+    demands = list(_demanded(wanted, statement.predicate_type))
+    if not wanted.pointers and not demands:
         return
     from retinue.attest.predicates.document import load
-    from retinue.attest.predicates.pointer import lookup
 
     document = load(statement.predicate)
+    yield from _pointed(wanted, document)
+    for demand in demands:
+        yield demand.name, demand.against(statement, document)
+
+
+def _demanded(wanted: Wanted, predicate_type: str) -> Iterable[Demand]:
+    """Each once, although several rules may make it."""
+    kind = kind_of_predicate(predicate_type)
+    return {
+        demand.name: demand for covers, demand in wanted.demands if covers(kind, predicate_type)
+    }.values()
+
+
+def _pointed(wanted: Wanted, document: Any) -> Iterator[tuple[str, Claim]]:
+    from retinue.attest.predicates.pointer import lookup
+
     for pointer in sorted(wanted.pointers):
         for value in lookup(document, pointer):
             if value is None or isinstance(value, str | int | float | bool):

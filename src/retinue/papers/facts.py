@@ -1,9 +1,9 @@
 """What was established about one paper."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -11,6 +11,9 @@ from retinue.attest.proof import Format, TrustedTime
 from retinue.oci.digest import Digest
 from retinue.oci.links import Way
 from retinue.papers.kinds import Kind
+
+if TYPE_CHECKING:
+    from retinue.attest.statement import Statement
 
 
 class Verdict(StrEnum):
@@ -32,8 +35,9 @@ class Fact(Struct, frozen=True):
 
     Clock-free: windows, ages and revocations are applied by `decide`. A paper with several
     signatures (a `.sig` manifest) gives several facts. `claims`: what the policy asked for, by
-    name (`builder`, `source`, `ref`, `build_type`, `components`, `purls`, `tag`, `tag.expires`)
-    or by JSON Pointer into the predicate. The other fields are those of `attest.proof.Proof`.
+    name (`builder`, `source`, `ref`, `build_type`, `components`, `purls`, `tag`, `tag.expires`),
+    by JSON Pointer into the predicate, or by the name of a demand: what speaks against it, and
+    nothing where it is satisfied. The other fields are those of `attest.proof.Proof`.
     """
 
     paper: Digest
@@ -63,13 +67,33 @@ class Fact(Struct, frozen=True):
     not_after: datetime | None = None
 
 
+class Demand(Protocol):
+    """What a whole predicate must satisfy. `name`: what its claim is found by."""
+
+    @property
+    def name(self) -> str: ...
+
+    def against(self, statement: "Statement", predicate: Any) -> tuple[str, ...]:
+        """What speaks against a predicate (its JSON, read strictly); nothing: it satisfies this.
+
+        Bounded, and it raises nothing: what cannot be found out speaks against it.
+        """
+        ...
+
+
+Covers: TypeAlias = Callable[[Kind, str | None], bool]
+"""Whether something is about papers of a kind and a predicate type."""
+
+
 class Wanted(Struct, frozen=True):
-    """What a policy reads of predicates: JSON Pointers (RFC 6901), and the claims that typed views of
-    provenance and of SBOMs make. To read a predicate takes longer than to verify it."""
+    """What a policy reads of predicates: JSON Pointers (RFC 6901), the claims that typed views of
+    provenance and of SBOMs make, and what it demands of the whole of some. To read a predicate
+    takes longer than to verify it."""
 
     pointers: frozenset[str] = frozenset()
     provenance: bool = True
     sboms: bool = True
+    demands: tuple[tuple[Covers, Demand], ...] = ()
 
 
 class Findings(Struct, frozen=True):

@@ -12,6 +12,16 @@ class PolicyInvalid(RetinueError):
         self.reason = reason
 
 
+class ExtraMissing(PolicyInvalid):
+    """A policy asks for what this installation has no package for."""
+
+    def __init__(self, field: str, package: str, extra: str) -> None:
+        super().__init__(
+            field, f"needs {package}: install it with `pip install 'retinue[{extra}]'`"
+        )
+        self.extra = extra
+
+
 class ImportRefused(RetinueError):
     """A foreign policy says what cannot be said here; nothing is imported rather than a part of it."""
 

@@ -10,6 +10,7 @@ from retinue.oci import digest
 from retinue.oci.digest import Digest
 from retinue.papers.limits import Limits
 from retinue.policy import anchors, ruleset, units
+from retinue.policy.demands import Compile
 from retinue.policy.errors import PolicyInvalid
 from retinue.policy.fields import Table
 from retinue.policy.model import Policy, Revocation, Unmatched
@@ -17,18 +18,26 @@ from retinue.policy.model import Policy, Revocation, Unmatched
 MAX_BYTES = 1024 * 1024
 
 
-def load(raw: bytes, *, form: str = "toml", read: Callable[[str], bytes]) -> Policy:
+def load(
+    raw: bytes,
+    *,
+    form: str = "toml",
+    read: Callable[[str], bytes],
+    cel: Compile | None = None,
+) -> Policy:
     """A policy from a file's bytes; `form` is `toml` or `json`.
 
-    `read` opens the files that the policy names (keys, roots, chains), by the names in it; it is
-    to stay within the policy's folder. Raises PolicyInvalid, and whatever `read` raises besides
-    OSError.
+    `read` opens the files that the policy names (keys, roots, chains, schemas), by the names in it;
+    it is to stay within the policy's folder. `cel` compiles expressions (`policy.cel.compiled`);
+    whoever answers within a deadline has none, and then no paper satisfies them. Raises
+    PolicyInvalid, and whatever `read` raises besides OSError.
     """
     document = Table(_parse(raw, form))
     if document.take("version") != 1:
         raise PolicyInvalid("version", "must be 1: that is all that this program knows")
     files = anchors.Files(read)
     trust = anchors.load(document, files)
+    rules = ruleset.load(document, trust, files, cel)  # names files, too: before the digest
     policy = Policy(
         digest=_digest(raw, files.contents),
         unmatched=document.choice("unmatched", Unmatched),
@@ -38,7 +47,7 @@ def load(raw: bytes, *, form: str = "toml", read: Callable[[str], bytes]) -> Pol
         revocation=_revocation(document.table("revocation"), trust)
         if document.has("revocation")
         else None,
-        rules=ruleset.load(document, trust),
+        rules=rules,
     )
     document.done()
     return policy

@@ -170,5 +170,8 @@ def _attestation(policy: Policy, rule: Rule, asked: Attestation, field: str) -> 
     if asked.select is not Select.ANY and asked.max_age is None:
         text = "is missing: whoever can withhold the newest paper can do so for ever"
         yield Advice(f"{field}.max_age", text)
+    for demand in asked.demands:
+        for text in demand.doubts(asked.type):
+            yield Advice(f"{field}.{demand.field}", text)
     if asked.type.speaks_of(Kind.VULNERABILITIES) and asked.select is Select.ANY:
         yield Advice(f"{field}.select", '"any" takes an old clean scan; "newest" does not')

@@ -5,13 +5,14 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from retinue.attest.anchors import AnchorKey, KeyAnchor, Trust
 from retinue.attest.proof import Format
 from retinue.oci.digest import Digest
+from retinue.papers import facts
 from retinue.papers.facts import Wanted
 from retinue.papers.kinds import Kind, kind_of_predicate
 from retinue.papers.limits import Limits
@@ -80,6 +81,19 @@ class Condition(Struct, frozen=True):
         return f"{self.path} {self.op} {self.value!r}"
 
 
+class Demand(facts.Demand, Protocol):
+    """What a whole predicate must satisfy: `schema`, or `cel`. Equal ones ask for the same."""
+
+    @property
+    def field(self) -> str:
+        """How the policy file calls it."""
+        ...
+
+    def doubts(self, about: "PaperType") -> Iterator[str]:
+        """Why its author may have meant something else."""
+        ...
+
+
 class Slsa(Struct, frozen=True):
     """What a build must have been of. Each list is met by one of its globs; empty asks nothing."""
 
@@ -145,6 +159,7 @@ class Attestation(Struct, frozen=True):
     slsa: Slsa | None = None
     sbom: Sbom | None = None
     where: tuple[Condition, ...] = ()
+    demands: tuple[Demand, ...] = ()
     builders: bool = True
 
     @property
@@ -213,22 +228,17 @@ class Policy(Struct, frozen=True, dict=True):
         """H(policy, roots, list version), in hex: the same on every replica."""
         return sha256(f"{self.digest} {version}".encode()).hexdigest()
 
-    @cached_property
-    def wanted(self) -> Wanted:
-        """What must be read of predicates for this policy."""
-        pointers = (
-            condition.path
-            for rule in self.rules
-            for attestation in rule.attestations
-            for condition in attestation.where
-        )
-        asked = [each for rule in self.rules for each in rule.attestations]
+    def wanted(self, operation: Operation) -> Wanted:
+        """What must be read of predicates for one operation: what others ask for may take longer."""
+        rules = [rule for rule in self.rules if operation in rule.on]
+        asked = [each for rule in rules for each in rule.attestations]
         return Wanted(
-            frozenset(pointers),
+            frozenset(condition.path for each in asked for condition in each.where),
             provenance=any(
                 each.slsa or (each.builders and each.type.may_be(Kind.PROVENANCE)) for each in asked
             ),
             sboms=any(each.sbom is not None for each in asked),
+            demands=tuple((each.type.covers, demand) for each in asked for demand in each.demands),
         )
 
     @cached_property

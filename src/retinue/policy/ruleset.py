@@ -5,9 +5,10 @@ from collections.abc import Collection
 from retinue.attest.anchors import KeyAnchor, KeylessAnchor, Trust
 from retinue.attest.proof import Format
 from retinue.papers.kinds import SHORT, Kind
-from retinue.policy import conditions, globs, units
-from retinue.policy.anchors import LOG
+from retinue.policy import conditions, demands, globs, units
+from retinue.policy.anchors import LOG, Files
 from retinue.policy.decision import Operation
+from retinue.policy.demands import CEL, WAITED_FOR, Compile
 from retinue.policy.errors import PolicyInvalid
 from retinue.policy.fields import Table, choose
 from retinue.policy.model import (
@@ -36,9 +37,11 @@ _KINDS = {
 }
 
 
-def load(document: Table, trust: Trust) -> tuple[Rule, ...]:
-    """The tables `[[rule]]`; raises PolicyInvalid."""
-    rules = tuple(_rule(table, trust) for table in document.tables("rule"))
+def load(
+    document: Table, trust: Trust, files: Files, cel: Compile | None = None
+) -> tuple[Rule, ...]:
+    """The tables `[[rule]]`; raises PolicyInvalid. Without `cel` no expression holds."""
+    rules = tuple(_rule(table, trust, files, cel) for table in document.tables("rule"))
     names = [rule.name for rule in rules]
     for i, name in enumerate(names):
         if name in names[:i]:
@@ -46,7 +49,7 @@ def load(document: Table, trust: Trust) -> tuple[Rule, ...]:
     return rules
 
 
-def _rule(table: Table, trust: Trust) -> Rule:
+def _rule(table: Table, trust: Trust, files: Files, cel: Compile | None) -> Rule:
     images = table.globs("images", globs.parse_image)
     if not images:
         raise table.wrong("images", "is empty; name what the rule is about, `**` for everything")
@@ -64,7 +67,9 @@ def _rule(table: Table, trust: Trust) -> Rule:
         signatures=_signatures(table.table("signatures"), trust)
         if table.has("signatures")
         else None,
-        attestations=tuple(_attestation(each, trust) for each in table.tables("attestation")),
+        attestations=tuple(
+            _attestation(each, trust, files, cel) for each in table.tables("attestation")
+        ),
     )
     table.done()
     _check(rule, table)
@@ -81,6 +86,17 @@ def _check(rule: Rule, table: Table) -> None:
     if asked and asked.remap and asked.naming is Naming.ANY and rule.tag is Tags.IGNORE:
         reason = "has no effect: neither `reference` nor `tag` looks at names"
         raise table.wrong("signatures.remap", reason)
+    _check_waiting(rule, table)
+
+
+def _check_waiting(rule: Rule, table: Table) -> None:
+    """Nothing bounds the time that an expression takes, so no deadline may depend on it."""
+    waited = sorted(rule.on & WAITED_FOR)
+    for i, asked in enumerate(rule.attestations):
+        if waited and any(demand.field == CEL for demand in asked.demands):
+            others = ", ".join(f'"{each}"' for each in sorted(set(Operation) - WAITED_FOR))
+            reason = f"is never evaluated on {' or '.join(waited)}: say on = [{others}], or fewer"
+            raise table.wrong(f"attestation[{i}].{CEL}", reason)
 
 
 def _operations(table: Table) -> frozenset[Operation]:
@@ -156,7 +172,7 @@ def _formats(table: Table) -> frozenset[Format]:
     return frozenset(found)
 
 
-def _attestation(table: Table, trust: Trust) -> Attestation:
+def _attestation(table: Table, trust: Trust, files: Files, cel: Compile | None) -> Attestation:
     kind = paper_type(table.text("type"), table.at("type"))
     result = Attestation(
         type=kind,
@@ -166,6 +182,7 @@ def _attestation(table: Table, trust: Trust) -> Attestation:
         slsa=_slsa(table.table("slsa")) if table.has("slsa") else None,
         sbom=_sbom(table.table("sbom")) if table.has("sbom") else None,
         where=tuple(conditions.load(each) for each in table.tables("where")),
+        demands=tuple(demands.load(table, files, cel)),
     )
     table.done()
     _check_attestation(result, table, trust)

@@ -23,7 +23,7 @@ from gating import pod, review
 from loopback import Registry, client, fill, serving
 from retinue.attest.keys.pem import load_private
 from retinue.attest.sign import sign_statement, signature_statement
-from retinue.cli import gate
+from retinue.cli import gate, trusting
 from retinue.cli.gates import kubernetes
 from retinue.cli.gates import serving as serving_gate
 from retinue.cli.gates.judging import Judging
@@ -35,7 +35,8 @@ from retinue.gates.containerd import DESCRIPTOR
 from retinue.oci.manifest import Manifest
 from retinue.oci.reference import parse
 from retinue.papers.attach import attach_bundle
-from retinue.policy.errors import PolicyInvalid
+from retinue.policy import cel
+from retinue.policy.errors import ExtraMissing, ImportRefused, PolicyInvalid
 
 SIGNED = image()
 UNSIGNED = image(annotations={"signed": "no"})
@@ -187,6 +188,63 @@ async def test_a_gate_follows_its_policy_and_keeps_the_last_good_one(
         with pytest.raises(PolicyInvalid):
             await judging.refresh()
         assert (await judging.about(parse(f"{registry.host}/app:1"))).allowed
+
+
+EXPRESSION = """
+[[rule]]
+name = "clean"
+images = ["**"]
+on = {on}
+[[rule.attestation]]
+type = "vuln"
+by = ["ci"]
+cel = "predicate.critical == 0"
+"""
+
+
+def with_expression(folder: Path, registry: Registry, on: str) -> Path:
+    path = write(folder, registry, "")
+    path.write_text(path.read_text() + EXPRESSION.format(on=on))
+    return path
+
+
+async def test_a_gate_judges_by_a_policy_with_expressions_for_others_and_has_no_means_to_evaluate_them(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_expression(tmp_path, registry, '["cli", "promote"]')
+    cel._environment.cache_clear()
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)  # an import fails
+
+    async with client() as reached:
+        judging = Judging(reached, path)
+        await judging.refresh()
+        assert (await judging(f"{registry.host}/app:1")).allowed
+        assert not (await judging(f"{registry.host}/app:2")).allowed
+    with pytest.raises(ExtraMissing):
+        trusting.from_file(path, cel=True)
+
+
+@pytest.mark.parametrize("on", ['["admission"]', '["pull", "cli"]'])
+async def test_a_gate_refuses_a_policy_that_would_have_somebody_wait_for_an_expression(
+    registry: Registry, call: Call, tmp_path: Path, on: str
+) -> None:
+    path = with_expression(tmp_path, registry, on)
+
+    async with client() as reached:
+        with pytest.raises(PolicyInvalid, match="is never evaluated on"):
+            await Judging(reached, path).refresh()
+    code, out = await call(
+        gate, *containerd(registry, tmp_path, "1", SIGNED), stdin=descriptor(SIGNED)
+    )
+    assert (code, "is never evaluated on" in out) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["policy.cue", "policy.rego"])
+async def test_programs_are_not_imported(call: Call, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("package signature")
+
+    with pytest.raises(ImportRefused, match="CUE or Rego"):
+        await call(take, tmp_path / name)
 
 
 async def test_a_served_gate_reads_its_policy_again_and_stops_when_told(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 
 from builders import artifact, describe, image, index, pointer
 from paperkit import (
@@ -332,7 +332,7 @@ def test_the_order_of_papers_makes_no_difference(junk: Sequence[Made], random: R
     random.shuffle(shuffled)
     trust = trusting("release", "ci")
     expected = derive(collected, trust, Wanted())
-    found = derive(structs.replace(collected, papers=tuple(shuffled)), trust, Wanted())
+    found = derive(replace(collected, papers=tuple(shuffled)), trust, Wanted())
     assert expected == found
 
 

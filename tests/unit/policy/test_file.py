@@ -148,7 +148,7 @@ def test_the_attestations_of_the_whole_example() -> None:
     assert (sbom.sbom.min_components, sbom.sbom.purl_ratio) == (1, 0.9)
     assert vuln.max_age == timedelta(days=7)
     assert vuln.where == (Condition("/scanner/result/critical", "==", 0),)
-    assert loaded().wanted.pointers == {"/scanner/result/critical"}
+    assert loaded().wanted(Operation.CLI).pointers == {"/scanner/result/critical"}
 
 
 def test_the_rest_of_the_whole_example() -> None:

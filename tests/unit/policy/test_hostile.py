@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from policies import NOW, attestation, fact, files, policy, request, rule, signatures
 from retinue.papers.facts import Findings
 from retinue.papers.kinds import Kind
+from retinue.policy.cel import compiled
 from retinue.policy.decide import decide
 from retinue.policy.errors import ImportRefused, PolicyInvalid
 from retinue.policy.file import load
@@ -68,9 +69,16 @@ WHOLE: dict[str, Any] = {
                     "max_age": "7d",
                     "slsa": {"source": ["a*"]},
                     "where": [{"path": "/a", "op": "in", "value": [1, "x"]}],
+                    "schema": {"properties": {"a": {"pattern": "a"}}, "required": ["a"]},
                 }
             ],
-        }
+        },
+        {
+            "name": "c",
+            "images": ["reg/**"],
+            "on": ["cli"],
+            "attestation": [{"type": "vex", "by": ["ci"], "cel": "predicate.a == 1"}],
+        },
     ],
 }
 CLUSTER: dict[str, Any] = {
@@ -128,7 +136,8 @@ def damaged(data: st.DataObject, document: dict[str, Any]) -> bytes:
 
 
 def test_the_documents_are_good_before() -> None:
-    assert isinstance(load(json.dumps(WHOLE).encode(), form="json", read=files), Policy)
+    raw = json.dumps(WHOLE).encode()
+    assert isinstance(load(raw, form="json", read=files, cel=compiled), Policy)
     assert clusterimagepolicy.convert(json.dumps(CLUSTER).encode())
     assert notation.convert(json.dumps(NOTATION).encode(), STORES)
 
@@ -138,7 +147,7 @@ def test_the_documents_are_good_before() -> None:
 def test_a_damaged_policy_is_refused_or_loaded(data: st.DataObject) -> None:
     raw = damaged(data, WHOLE)
     with suppress(PolicyInvalid):
-        assert isinstance(load(raw, form="json", read=files), Policy)
+        assert isinstance(load(raw, form="json", read=files, cel=compiled), Policy)
 
 
 @QUICK

@@ -13,7 +13,7 @@ from retinue.papers.kinds import Kind
 from retinue.policy.errors import ImportRefused
 from retinue.policy.expressions import matches
 from retinue.policy.file import load
-from retinue.policy.importers import clusterimagepolicy, notation
+from retinue.policy.importers import clusterimagepolicy, notation, programs
 from retinue.policy.importers.expressions import literal, whole
 from retinue.policy.importers.writing import comments, written
 from retinue.policy.model import Mode, Policy, Unmatched
@@ -239,6 +239,35 @@ def test_what_cannot_be_said_is_refused_where_it_is(text: str, field: str) -> No
     with pytest.raises(ImportRefused) as caught:
         clusterimagepolicy.convert(text.encode())
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("language", ["cue", "rego"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BY_KEY + "  policy: {{type: {}, data: x}}\n",
+        BY_KEY
+        + "    attestations: [{{name: a, predicateType: vuln, policy: {{type: {}, data: x}}}}]\n",
+    ],
+)
+def test_programs_are_refused_with_what_to_do_instead(text: str, language: str) -> None:
+    policy = HEAD + text.format(language)
+
+    with pytest.raises(
+        ImportRefused, match=r"CUE or Rego are programs.*`where`, `schema` or `cel`"
+    ):
+        clusterimagepolicy.convert(policy.encode())
+
+
+@pytest.mark.parametrize("name", ["policy.cue", "policy.rego", "Policy.REGO"])
+def test_files_of_programs_are_refused_by_their_names(name: str) -> None:
+    with pytest.raises(ImportRefused, match=f"cannot import {name}: policies in CUE or Rego"):
+        programs.refuse(name)
+
+
+def test_other_files_are_none() -> None:
+    for name in ("policy.toml", "cue", "rego.json"):
+        programs.refuse(name)
 
 
 @pytest.mark.parametrize(

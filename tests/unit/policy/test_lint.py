@@ -10,6 +10,7 @@ from retinue.attest.anchors import KeylessAnchor, Trust
 from retinue.attest.root import TrustedRoot
 from retinue.papers.kinds import Kind
 from retinue.policy import lint
+from retinue.policy.cel import compiled
 from retinue.policy.globs import Glob
 from retinue.policy.model import (
     Coverage,
@@ -22,6 +23,7 @@ from retinue.policy.model import (
     Tags,
     Unmatched,
 )
+from retinue.policy.schemas import Schema
 
 LISTED = Revocation(("security",), list="reg.acme/trust", max_age=DAY)
 GOOD = rule(signatures=signatures(1, "ci", "release"))
@@ -134,3 +136,15 @@ def test_ages_of_papers_signed_by_keys_are_told_of() -> None:
         "papers by 'ci' have no trusted time here, so none is ever young enough"
     ]
     assert said(TRUST) == ["'ci' signs by key: whoever has an old paper can have it stamped anew"]
+
+
+def test_what_a_schema_or_an_expression_never_says_no_to_is_told() -> None:
+    sboms = PaperType("sbom", Kind.SBOM)
+    empty = (Schema({}, "s.json"), compiled("predicate.a || true", ""))
+    full = (Schema({"required": ["a"]}, ""), compiled("predicate.a", ""))
+
+    assert fields(of(rule(attestations=(attestation(type=sboms, demands=empty),)), GOOD)) == [
+        "rule[0].attestation[0].schema",
+        "rule[0].attestation[0].cel",
+    ]
+    assert fields(of(rule(attestations=(attestation(type=sboms, demands=full),)), GOOD)) == []

@@ -30,7 +30,7 @@ from policies import (
 )
 from retinue.attest.anchors import Trust
 from retinue.oci.platform import Platform
-from retinue.papers.facts import Fact, Findings, Verdict
+from retinue.papers.facts import Claim, Fact, Findings, Verdict
 from retinue.papers.kinds import Kind
 from retinue.papers.revocations import Revocation as Entry
 from retinue.papers.revocations import Revocations
@@ -48,12 +48,19 @@ from retinue.policy.model import (
     Tags,
     Unmatched,
 )
+from retinue.policy.schemas import Schema
 
 SIGNERS = ("ci", "release", "security")
 CHILD = digest("child")
 SUBJECTS = (SUBJECT, PARENT, CHILD)
 HOURS = st.integers(-72, 72).map(lambda n: NOW + n * HOUR)
 MAYBE = st.none() | HOURS
+DEMAND = Schema({"required": ["scanner"]}, "vuln.json")
+WHOLES: tuple[dict[str, Claim], ...] = (
+    {},  # could not be read
+    {DEMAND.name: ()},
+    {DEMAND.name: ("is wrong",)},
+)
 
 
 @st.composite
@@ -85,7 +92,8 @@ def evidence(draw: st.DrawFn, signers: tuple[str, ...] = SIGNERS) -> Fact:
         "signature": f"{name} {subject}",
     }
     if kind is Kind.VULNERABILITIES:
-        return scan(signer, draw(st.integers(0, 1)), **common)
+        common["claims"] = {CRITICAL: draw(st.integers(0, 1)), **draw(st.sampled_from(WHOLES))}
+        return scan(signer, **common)
     if kind is Kind.TAG_STATEMENT:
         claims = {
             "tag": "v1",
@@ -104,6 +112,7 @@ def attestations(draw: st.DrawFn, selects: tuple[Select, ...]) -> Attestation:
         select=draw(st.sampled_from(selects)),
         max_age=draw(st.sampled_from((None, DAY, 3 * DAY))),
         where=draw(st.sampled_from(((), (Condition(CRITICAL, "==", 0),)))),
+        demands=draw(st.sampled_from(((), (), (DEMAND,)))),
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from retinue.attest.anchors import Trust
 from retinue.papers.facts import Wanted
 from retinue.papers.kinds import SHORT, Kind
+from retinue.policy.decision import Operation
 from retinue.policy.globs import Glob
 from retinue.policy.model import Attestation, PaperType, Policy, Rule, Sbom, Slsa, Unmatched
 
@@ -18,7 +19,7 @@ OF_PROVENANCE = Wanted(provenance=True, sboms=False)
 
 def wanted(*attestations: Attestation) -> Wanted:
     rule = Rule("all", (Glob("**"),), attestations=attestations)
-    return Policy("0" * 64, Unmatched.REFUSE, (rule,), Trust(())).wanted
+    return Policy("0" * 64, Unmatched.REFUSE, (rule,), Trust(())).wanted(Operation.CLI)
 
 
 @pytest.mark.parametrize(

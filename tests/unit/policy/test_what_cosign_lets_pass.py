@@ -59,7 +59,7 @@ async def judged(name: str, rules: Policy, *revoked: Revocation, now: datetime =
 
 async def _findings(vector: trust_vectors.Vector, rules: Policy) -> Findings:
     collected = await collect(vector.store, vector.subject)
-    return derive(collected, rules.trust, rules.wanted)
+    return derive(collected, rules.trust, rules.wanted(Operation.PULL))
 
 
 def _listing(revoked: tuple[Revocation, ...], now: datetime) -> Revocations:

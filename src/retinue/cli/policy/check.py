@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from retinue.cli import deciding, exits
     from retinue.policy.lint import check
 
-    policy = trusting.from_file(args.policy)
+    policy = trusting.from_file(args.policy, cel=True)
     advice = check(policy, datetime.now(UTC))
     answers = asyncio.run(_judge(args, policy)) if args.references else []
     emit(_data(policy, advice, answers), _text(args, policy, advice, answers), as_json=args.json)

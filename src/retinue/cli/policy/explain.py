@@ -54,7 +54,7 @@ async def _judge(args: argparse.Namespace) -> "Judged":
     from retinue.cli.reach import client
     from retinue.oci.reference import parse_location
 
-    policy = trusting.from_file(args.policy)
+    policy = trusting.from_file(args.policy, cel=True)
     location = parse_location(args.reference)
     async with client(args) as reached:
         asked = await question(

@@ -86,7 +86,7 @@ async def _report(args: argparse.Namespace) -> "tuple[list[Judged], dict[str, st
         except RetinueError as problem:
             return str(problem)
 
-    policy = trusting.from_file(args.policy)
+    policy = trusting.from_file(args.policy, cel=True)
     async with client(args, brief=True) as reached:
         asked = await question(reached, policy, args.on, told=args.json)
         places = [at async for at in _images(reached, args.place)]

@@ -35,8 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from retinue.policy.importers import clusterimagepolicy, notation
+    from retinue.policy.importers import clusterimagepolicy, notation, programs
 
+    programs.refuse(args.file.name)
     with args.file.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:

@@ -13,6 +13,7 @@ from retinue.papers.kinds import Kind
 from retinue.policy.anchors import INLINE
 from retinue.policy.errors import ImportRefused, PolicyInvalid
 from retinue.policy.globs import BadGlob, parse_image
+from retinue.policy.importers import programs
 from retinue.policy.importers.expressions import literal, whole
 from retinue.policy.importers.writing import Document, Plain, named
 from retinue.policy.importers.yaml import Node, documents
@@ -20,7 +21,6 @@ from retinue.policy.ruleset import paper_type
 
 API = ("policy.sigstore.dev/v1beta1", "policy.sigstore.dev/v1alpha1")
 HUB = "docker.io"
-_LANGUAGES = "policies in CUE or Rego are programs; say what they ask for with `where`, by hand"
 
 
 _ANY = re.compile(r"(?::|@(?:sha256:)?)\*\*?$")
@@ -70,7 +70,7 @@ def _policy(node: Node, made: Document) -> None:
             "match", "selects Kubernetes resources; here rules are about images alone"
         )
     if spec.has("policy"):
-        raise spec.refuse("policy", _LANGUAGES)
+        raise spec.refuse("policy", programs.REASON)
     images = [_image(each) for each in spec.nodes("images")]
     mode = spec.text("mode", "enforce")
     if not images or mode not in {"enforce", "warn"}:
@@ -179,7 +179,7 @@ def _attestation(node: Node, found: Authority) -> None:
     node.forget("name")
     kind = node.needed("predicateType")
     if node.has("policy"):
-        raise node.refuse("policy", _LANGUAGES)
+        raise node.refuse("policy", programs.REASON)
     node.done()
     try:
         paper_type(kind, node.at("predicateType"))

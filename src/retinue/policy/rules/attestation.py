@@ -51,7 +51,8 @@ def _judge(
     for fact in counting:
         why = "; ".join(filter(None, (wrong[id(fact)], stale[id(fact)])))
         outcome = Outcome.FAILED if why else Outcome.PASSED
-        papers.append(line(hearing.rule, name(asked), fact, outcome, why or told(hearing, fact)))
+        why = why or "; ".join((told(hearing, fact), *map("satisfies {}".format, asked.demands)))
+        papers.append(line(hearing.rule, name(asked), fact, outcome, why))
     deciding = _SELECTED[asked.select](hearing, counting)
     good = [fact for fact in deciding if not wrong[id(fact)] and not stale[id(fact)]]
     if asked.select is Select.ANY:

@@ -1,4 +1,5 @@
-"""What an attestation must say: builder, provenance, how full an SBOM is, `where`."""
+"""What an attestation must say: builder, provenance, how full an SBOM is, `where`, and
+`schema` and `cel`, which were evaluated when it was read."""
 
 from collections.abc import Iterator
 
@@ -6,7 +7,7 @@ from retinue.papers.facts import Claim, Fact
 from retinue.papers.kinds import Kind
 from retinue.policy.conditions import holds
 from retinue.policy.globs import Glob
-from retinue.policy.model import Attestation, Policy, Sbom, Slsa
+from retinue.policy.model import Attestation, Demand, Policy, Sbom, Slsa
 
 
 def foreign_builder(policy: Policy, asked: Attestation, fact: Fact) -> str | None:
@@ -35,6 +36,17 @@ def complaints(asked: Attestation, fact: Fact) -> Iterator[str]:
         if not holds(condition, fact.claims):
             found = fact.claims.get(condition.path, "nothing")
             yield f"{condition} does not hold of {found!r:.100}"
+    for demand in asked.demands:
+        yield from _unmet(demand, fact)
+
+
+def _unmet(demand: Demand, fact: Fact) -> Iterator[str]:
+    """What was found against a whole predicate; what nobody could read satisfies nothing."""
+    found = fact.claims.get(demand.name)
+    if not isinstance(found, tuple):
+        yield f"{demand}: the predicate cannot be read as JSON"
+    else:
+        yield from (f"{demand}: {each}" for each in found)
 
 
 def _provenance(asked: Slsa, fact: Fact) -> Iterator[str]:

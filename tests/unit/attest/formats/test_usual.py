@@ -60,10 +60,10 @@ CASES = {
 }
 ALL = pytest.mark.parametrize("case", CASES)
 PIECES = (
-    [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b" ", b"\n", b"\0", b"\x7f", b"\xff", b"\xc3"]
-    + [b"null", b"NaN", b"1e999", b"9" * 5000, b"-0", b"true", b'""', b"{}", b"[]", b'"a":1,']
-    + [b"\\u0041", b"\\ud800", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"=", b"-", b"_", b"A", b"a"]
-)
+    b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b" ", b"\n", b"\0", b"\x7f", b"\xff", b"\xc3",
+    b"null", b"NaN", b"1e999", b"9" * 5000, b"-0", b"true", b'""', b"{}", b"[]", b'"a":1,',
+    b"\\u0041", b"\\ud800", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"=", b"-", b"_", b"A", b"a",
+)  # fmt: skip
 
 
 def test_what_cosign_wrote_is_usual() -> None:
@@ -128,7 +128,7 @@ VALUES = st.recursive(
 def test_members_twice_in_any_order_with_any_value(
     members: list[tuple[str, Any]], ascii_only: bool
 ) -> None:
-    known = [(name, value) for name, value in STATEMENT.items()]
+    known = list(STATEMENT.items())
     texts = [
         f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'), ensure_ascii=ascii_only)}"
         for name, value in (*known, *members)
