@@ -10,11 +10,10 @@ from typing import Any
 from msgspec import Struct
 
 from retinue import strictjson
-from retinue.attest import large
+from retinue.attest import large, usual
 from retinue.attest.errors import Malformed
-from retinue.attest.formats import usual
-from retinue.attest.formats.usual import UsualStatement
 from retinue.attest.large import Raw
+from retinue.attest.usual import UsualStatement
 from retinue.strictjson import InvalidJson
 
 V01 = "https://in-toto.io/Statement/v0.1"

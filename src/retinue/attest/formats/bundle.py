@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from retinue.attest import large
+from retinue.attest import large, usual
 from retinue.attest.errors import Malformed
-from retinue.attest.formats import dsse, usual
+from retinue.attest.formats import dsse
 from retinue.attest.formats.dsse import Envelope
-from retinue.attest.formats.usual import UsualBundle
 from retinue.attest.large import Raw
+from retinue.attest.usual import UsualBundle
 from retinue.oci import names
 
 if TYPE_CHECKING:

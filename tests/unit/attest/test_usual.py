@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retinue.attest import large, statement
+from retinue.attest import large, statement, usual
 from retinue.attest.errors import Malformed
-from retinue.attest.formats import bundle, usual
+from retinue.attest.formats import bundle
 
-BLOBS = Path(__file__).parents[3] / "vectors/trust/blobs"
+BLOBS = Path(__file__).parents[2] / "vectors/trust/blobs"
 DIGEST = "a" * 64
 BUNDLE: dict[str, Any] = {
     "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
