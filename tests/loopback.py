@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +33,15 @@ USER = "user:secret"
 TOKEN = "a-token"
 
 
+class Embeds(Enum):
+    """What comes of the question for manifests in lists of papers."""
+
+    NOTHING = "it is ignored"
+    REFUSED = "it is refused with 400"
+    WRONG = "other bytes are sent"
+    ALL = "they are sent, and that the list is complete"
+
+
 @dataclass(slots=True)
 class Switches:
     """How the registry behaves. `answers` are given to the next requests instead of real ones."""
@@ -39,6 +49,7 @@ class Switches:
     referrers: bool = True
     attached: bool = False
     """Whether it lists what cosign's tags attach, as our own registry."""
+    embeds: Embeds = Embeds.NOTHING
     bearer: bool = False
     basic: bool = False
     mounts: bool = True
@@ -229,13 +240,24 @@ class Registry:
         start = int(call.query.get("from", ["0"])[0])
         shown = papers[start : start + self.switches.page]
         document = {"schemaVersion": 2, "mediaType": names.OCI_INDEX}
-        body = {**document, "manifests": [referrer_entry(paper) for paper in shown]}
+        if "embed" in call.query and self.switches.embeds is Embeds.REFUSED:
+            return error(400, Code.UNSUPPORTED)
+        body = {**document, "manifests": [self._entry(paper, call) for paper in shown]}
         headers = {"content-type": names.OCI_INDEX}
         if self.switches.attached:
             headers[names.HEADER_ATTACHED] = "tag" if "attached" in call.query else "subject"
+            if "embed" in call.query and self.switches.embeds is Embeds.ALL:
+                headers[names.HEADER_ATTACHED] = "subject, tag"
         if start + len(shown) < len(papers):
             headers["link"] = f'<{call.path}?from={start + len(shown)}>; rel="next"'
         return Reply(200, headers, json.dumps(body).encode())
+
+    def _entry(self, paper: Manifest, call: Call) -> dict[str, Any]:
+        entry = referrer_entry(paper)
+        if "embed" in call.query and self.switches.embeds in {Embeds.ALL, Embeds.WRONG}:
+            wrong = b" " * (self.switches.embeds is Embeds.WRONG)
+            entry["data"] = base64.b64encode(paper.raw + wrong).decode()
+        return entry
 
     def _page(self, call: Call, key: str, values: list[str]) -> Reply:
         last = call.query.get("last", [""])[0]

@@ -19,6 +19,7 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 
 _BOM = "\ufeff"
+_MUCH = 4096
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(range(256)).translate(None, b"[]{}")
 _OPEN = re.compile(r"[ \t\n\r]*{[ \t\n\r]*")
@@ -57,15 +58,15 @@ def loads(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MAX_BYTES
 def _text(data: bytes, max_depth: int, max_bytes: int) -> str:
     if len(data) > max_bytes:
         raise InvalidJson(f"{len(data)} bytes are more than the {max_bytes} allowed")
-    if data.count(b"[") + data.count(b"{") > max_depth:
-        _check_depth(data, max_depth)
+    if not shallow(data, max_depth):
+        raise InvalidJson(f"nested deeper than the {max_depth} levels allowed")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidJson(f"not UTF-8: {error.reason}", offset=error.start) from None
     if text.startswith(_BOM):
         raise InvalidJson("starts with a byte order mark; remove it", offset=0)
-    if "\\ud" in text or "\\uD" in text:
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         _check_surrogates(text)
     return text
 
@@ -141,14 +142,29 @@ def _fold_rune(rune: str) -> str:
     return rune
 
 
-def _check_depth(data: bytes, max_depth: int) -> None:
-    """Before parsing, so that no document can exhaust the parser's stack.
+def shallow(data: bytes, max_depth: int) -> bool:
+    """Whether it is nested no deeper; asked before parsing, so that none can exhaust the stack.
 
     Up to where the parser would stop at a bracket that does not fit, it is never deeper than this.
     """
+    if not _more_than(data, max_depth):
+        return True
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > max_depth:
-        raise InvalidJson(f"nested deeper than the {max_depth} levels allowed")
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) <= max_depth
+
+
+def _more_than(data: bytes, most: int) -> bool:
+    """Whether so many brackets open. To look for the next few is faster than to count in much."""
+    if len(data) < _MUCH:
+        return data.count(b"[") + data.count(b"{") > most
+    for bracket in (b"[", b"{"):
+        place = data.find(bracket)
+        while place >= 0:
+            most -= 1
+            if most < 0:
+                return True
+            place = data.find(bracket, place + 1)
+    return False
 
 
 def _check_surrogates(text: str) -> None:
@@ -188,6 +204,11 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > 1 and len({*map(str.casefold, result)}) != len(pairs):
         _refuse_variants(pairs)
     return result
+
+
+def distinct(keys: Collection[str]) -> bool:
+    """Whether these keys, all different, surely differ in more than case; else `loads` may refuse."""
+    return len(keys) < 2 or len({*map(str.casefold, keys)}) == len(keys)
 
 
 _STRICT = json.JSONDecoder(

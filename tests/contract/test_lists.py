@@ -146,16 +146,19 @@ async def test_a_filter_is_applied_and_said(rig: Rig) -> None:
     assert "oci-filters-applied" not in (await rig.call("GET", path.partition("?")[0])).headers
 
 
-async def test_lists_past_the_size_of_a_page_are_linked(rig: Rig) -> None:
-    rig.restart(referrers_page=1000)
-    subject = await subject_with_papers(rig, 9)
-    path, seen, pages = f"/v2/{NAME}/referrers/{subject.digest}", [], 0
+@pytest.mark.parametrize("query", ["", "?embed=manifests"])
+async def test_lists_past_the_size_of_a_page_are_linked(rig: Rig, query: str) -> None:
+    rig.restart(referrers_page=2000)
+    subject = await subject_with_papers(rig, 19)
+    path, seen, pages = f"/v2/{NAME}/referrers/{subject.digest}{query}", [], 0
     while path:
         answer = await rig.call("GET", path)
         seen += [entry["digest"] for entry in answer.json["manifests"]]
+        assert all(("data" in entry) == bool(query) for entry in answer.json["manifests"])
+        assert len(answer.body) <= 2000 + 100
         path = answer.headers.get("link", "<>").partition(">")[0][1:]
         pages += 1
-    assert sorted(paper.digest for paper in with_papers(subject, 9)) == seen
+    assert sorted(paper.digest for paper in with_papers(subject, 19)) == seen
     assert pages > 1
 
 

@@ -1,6 +1,7 @@
 """Lists of papers (distribution-spec end-12), and what their clients rely on."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from zlib import crc32
 
@@ -209,6 +210,60 @@ def test_small_papers_by_the_hundred_are_one_page(client: Client, name: str) -> 
     found, headers, _ = page(client, f"/v2/{name}/referrers/{subject.digest}")
     assert sorted(found) == sorted(each.digest for each in made)
     assert "link" not in headers
+
+
+# ---- manifests that come along
+
+
+def test_small_manifests_come_along_when_asked_for(client: Client, name: str) -> None:
+    subject = image(annotations={"subject": "6"})
+    small = artifact(subject, annotations={"number": "1"})
+    large = artifact(subject, annotations={"number": "x" * 5000})
+    for each in (subject, small, large):
+        client.push(name, each)
+    path = f"/v2/{name}/referrers/{subject.digest}"
+
+    plain, asked = client.get(path), client.get(f"{path}?embed=manifests")
+
+    assert "data" not in plain.body.decode()
+    listed = json.loads(asked.body)["manifests"]
+    data = {each["digest"]: each.pop("data", None) for each in listed}
+    assert data == {small.digest: b64encode(small.raw).decode(), large.digest: None}
+    assert {**json.loads(asked.body), "manifests": listed} == json.loads(plain.body)
+
+
+def test_with_them_comes_whether_tags_attach_any(client: Client, name: str) -> None:
+    subject, tag = subject_of(client, name)
+    paper = artifact(pointer(subject), kind=SIGNATURE)
+    client.push(name, paper)
+    path = f"/v2/{name}/referrers/{subject.digest}?embed=manifests"
+
+    said = [client.get(path).headers["retinue-attached"]]
+    sign(client, name, tag, "first")
+    said.append(client.get(path).headers["retinue-attached"])
+    client.delete(f"/v2/{name}/manifests/{tag}")
+    client.delete(f"/v2/{name}/manifests/{paper.digest}")
+    answer = client.get(path)
+
+    assert [*said, answer.headers["retinue-attached"]] == [
+        "subject, tag",
+        "subject",
+        "subject, tag",
+    ]
+    assert json.loads(answer.body) == EMPTY
+
+
+def test_of_a_type_none_come_along(client: Client, name: str) -> None:
+    subject = image(annotations={"subject": "7"})
+    client.push(name, artifact(subject, kind=SBOM))
+
+    asked = f"/v2/{name}/referrers/{subject.digest}?artifactType=application/spdx%2Bjson"
+    answer = client.get(f"{asked}&embed=manifests")
+
+    assert answer.headers["retinue-attached"] == "subject"
+    assert [set(each) for each in json.loads(answer.body)["manifests"]] == [
+        {"mediaType", "digest", "size", "artifactType"}
+    ]
 
 
 # ---- papers that only a tag attaches

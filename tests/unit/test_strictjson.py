@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retinue.strictjson import InvalidJson, fold, loads
+from retinue.strictjson import InvalidJson, fold, loads, shallow
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -135,3 +135,10 @@ def test_bounds_the_size() -> None:
 )
 def test_fold_merges_what_readers_merge(one: str, other: str, same: bool) -> None:
     assert same == (fold(one) == fold(other))
+
+
+@given(st.text('[]{}"\\ a'), st.integers(0, 6))
+def test_depth_is_found_alike_in_little_and_in_much(text: str, depth: int) -> None:
+    data = text.encode()
+
+    assert shallow(data, depth) == shallow(b" " * 5000 + data, depth)

@@ -1,7 +1,9 @@
 """Who is trusted: named keys, keyless identities, X.509 roots, and those who are believed the time."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -66,10 +68,42 @@ class TimeAnchor(Struct, frozen=True):
 Anchor: TypeAlias = KeyAnchor | KeylessAnchor | X509Anchor
 
 
-class Trust(Struct, frozen=True):
+class PinnedKey(Struct, frozen=True):
+    """A key, the anchors that have it, and who counts as its signer.
+
+    `hint` is what Sigstore's tools write of it in a bundle: base64 of the SHA-256 of the SPKI.
+    """
+
+    key: PublicKey
+    anchors: tuple[str, ...]
+    hint: str
+
+    @property
+    def principal(self) -> str:
+        return f"key:{self.anchors[0]}"
+
+
+class Trust(Struct, frozen=True, dict=True):
     """All that verification needs to know. `roots` vouch for logs and times of key-signed bundles
     too; every keyless anchor's root is among them."""
 
     anchors: tuple[Anchor, ...] = ()
     times: tuple[TimeAnchor, ...] = ()
     roots: tuple["TrustedRoot", ...] = ()
+
+    @cached_property
+    def pinned(self) -> Mapping[str, PinnedKey]:
+        """Each pinned key once, by its hint, in the order of the anchors."""
+        found: dict[str, PinnedKey] = {}
+        for anchor in self.anchors:
+            for entry in anchor.keys if isinstance(anchor, KeyAnchor) else ():
+                hint = hint_of(entry.key)
+                held = found[hint].anchors if hint in found else ()
+                if anchor.name not in held:
+                    found[hint] = PinnedKey(entry.key, (*held, anchor.name), hint)
+        return found
+
+
+def hint_of(key: PublicKey) -> str:
+    """Base64 of the SHA-256 of the SPKI."""
+    return b64encode(bytes.fromhex(key.fingerprint.removeprefix("sha256:"))).decode()

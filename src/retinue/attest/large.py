@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from mmap import ACCESS_READ, mmap
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from msgspec import Struct
 
@@ -72,6 +72,11 @@ class Encoded(Struct, frozen=True):
     def __iter__(self) -> Iterator[bytes]:
         for start in range(self.start, self.end, _PIECE):
             yield decode(self.raw[start : min(start + _PIECE, self.end)].decode("ascii"))
+
+
+def is_small(raw: Raw) -> TypeGuard[bytes]:
+    """Whether it is in memory, and no larger than what is parsed as a whole."""
+    return isinstance(raw, bytes) and len(raw) <= min(SMALL, MAX_BYTES)
 
 
 def load(raw: Raw, part: str) -> Any:

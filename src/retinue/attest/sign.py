@@ -4,11 +4,11 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from retinue.attest.anchors import hint_of
 from retinue.attest.formats import dsse, simplesigning
 from retinue.attest.formats.bundle import write_bundle
 from retinue.attest.formats.simplesigning import SimpleSignature
 from retinue.attest.keys.key import Signer
-from retinue.attest.makers import hint
 from retinue.attest.statement import Subject, read_statement, write_statement
 from retinue.attest.target import Target
 from retinue.oci import names
@@ -30,7 +30,7 @@ def sign_statement(statement: bytes, signer: Signer) -> bytes:
 
 def key_material(signer: Signer) -> dict[str, Any]:
     """How a bundle names the key that signed."""
-    return {"publicKey": {"hint": hint(signer.public)}}
+    return {"publicKey": {"hint": hint_of(signer.public)}}
 
 
 def sign_envelope(statement: bytes, signer: Signer) -> bytes:

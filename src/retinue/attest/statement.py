@@ -10,9 +10,10 @@ from typing import Any
 from msgspec import Struct
 
 from retinue import strictjson
-from retinue.attest import large
+from retinue.attest import large, usual
 from retinue.attest.errors import Malformed
 from retinue.attest.large import Raw
+from retinue.attest.usual import UsualStatement
 from retinue.strictjson import InvalidJson
 
 V01 = "https://in-toto.io/Statement/v0.1"
@@ -51,7 +52,25 @@ def read_statement(raw: Raw) -> Statement:
     The predicate is not looked into, other than that it is JSON: whoever reads it is as strict as
     he needs to be. Subjects without a name and a statement without a predicate are accepted.
     """
+    found = usual.statement(raw, large.MAX_DEPTH) if large.is_small(raw) else None
+    return (found and _of(found)) or read_strictly(raw)
+
+
+def read_strictly(raw: Raw) -> Statement:
+    """`read_statement` of whatever shape; it reads the usual one faster. Raises Malformed."""
     return _statement(_outline(raw))
+
+
+def _of(found: UsualStatement) -> Statement | None:
+    """None for what `read_strictly` has something to say about."""
+    version = TYPES.get(found.kind)
+    if version is None or not found.predicateType or not 0 < len(found.subject) <= MAX_SUBJECTS:
+        return None
+    subjects = [
+        Subject(subject.name or "", subject.digest, subject.annotations or {})
+        for subject in found.subject
+    ]
+    return Statement(version, tuple(subjects), found.predicateType, bytes(found.predicate))
 
 
 def _outline(raw: Raw) -> Mapping[str, Any]:

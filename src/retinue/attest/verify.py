@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from retinue.attest import evidence as evidences
-from retinue.attest.anchors import Trust
+from retinue.attest.anchors import PinnedKey, Trust
 from retinue.attest.errors import Malformed, NoAnchor, Refused
 from retinue.attest.evidence import Evidence
 from retinue.attest.formats import dsse, simplesigning
@@ -19,7 +19,7 @@ from retinue.attest.keys.key import PublicKey
 from retinue.attest.keys.message import Message
 from retinue.attest.large import Raw, spooled
 from retinue.attest.logentry import Hashes
-from retinue.attest.makers import PinnedKey, by_certificate, by_key
+from retinue.attest.makers import by_certificate, by_key
 from retinue.attest.proof import Format, Proof, signature_id
 from retinue.attest.statement import Statement, read_statement
 from retinue.attest.target import Target

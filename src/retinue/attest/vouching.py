@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from retinue.attest.anchors import KeylessAnchor, Trust, X509Anchor
+from retinue.attest.anchors import KeylessAnchor, PinnedKey, Trust, X509Anchor
 from retinue.attest.errors import EvidenceError, NoAnchor, Refused
 from retinue.attest.evidence import Evidence
 from retinue.attest.keys.key import PublicKey
-from retinue.attest.makers import PinnedKey, pinned_as
+from retinue.attest.makers import pinned_as
 from retinue.attest.proof import TrustedTime
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def for_key(pinned: PinnedKey, evidence: Evidence, hashes: "Hashes", trust: Trus
     """A pinned key, whatever certificate there is for it besides. Raises Malformed, Refused."""
     verifier = evidence.certificates[0] if evidence.certificates else pinned.key.spki
     seen = _seen(evidence, verifier, hashes, trust, trust.roots)
-    principal = f"key:{pinned.anchors[0]}"
-    return Voucher(pinned.key.fingerprint, principal, pinned.anchors, seen.times, seen.logged)
+    key = pinned.key.fingerprint
+    return Voucher(key, pinned.principal, pinned.anchors, seen.times, seen.logged)
 
 
 def _seen(

@@ -1,6 +1,8 @@
 """A repository in a registry: Source and Sink over the distribution protocol."""
 
 import json
+from base64 import b64decode
+from binascii import Error as Base64Error
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager as Opened
 from functools import cached_property
@@ -107,6 +109,19 @@ class Remote:
 
     def blob(self, digest: Digest, start: int = 0) -> Opened[AsyncIterator[bytes]]:
         return open_blob(self.session, self.name, digest, start)
+
+    def told(self, digest: Digest, media_type: str, data: str) -> None:
+        """Keep a manifest that came with its descriptor, in base64. One that is not what the
+        descriptor says, or cannot be read, is asked for as if it had not come.
+        """
+        if digest in self._known:
+            return
+        try:
+            manifest = read(b64decode(data, validate=True), media_type, digests.algorithm(digest))
+        except (Base64Error, UnicodeEncodeError, Unreadable):
+            return
+        if manifest.digest == digest:
+            self._remember(manifest)
 
     # ---- Sink
 

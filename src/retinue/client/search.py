@@ -5,7 +5,7 @@ What BuildKit states inside of an index is read with the index; it needs no sear
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urljoin
 
 from msgspec import Struct
@@ -36,6 +36,10 @@ NO_API = frozenset({400, 404, 405, 406, 501})
 """Answers to a referrers request that say that there is no such API."""
 COSIGN = ("sig", "att", "sbom")
 
+_EMBED = "?embed=manifests"
+_BY_BOTH = "subject, tag"
+_BY_TAG = ("subject", _BY_BOTH)
+
 
 class Repository(Protocol):
     """What a search asks a repository for."""
@@ -45,14 +49,17 @@ class Repository(Protocol):
         self, digests: Collection[Digest]
     ) -> Mapping[Digest, Manifest | Unreadable | None]: ...
     def tags(self) -> AsyncGenerator[str, None]: ...
+    def told(self, digest: Digest, media_type: str, data: str) -> None: ...
 
 
 class Listed(Struct, frozen=True):
     """What the API said: entries, or None where there is no API. `by_tag`: this registry lists what
-    cosign's tags attach, too, also what a tag attached before another manifest took its place."""
+    cosign's tags attach, too, also what a tag attached before another manifest took its place;
+    `all`: the tags attach nothing besides."""
 
     papers: tuple[Digest, ...] | None
     by_tag: bool = False
+    all: bool = False
 
 
 _Found: TypeAlias = tuple[list[Link], dict[Way, str]]
@@ -89,7 +96,9 @@ class Searcher:
             return Search(tuple(links), {Way.REFERRERS: str(listed), **blind})
         papers = listed.papers or ()
         by_api = [Link(p, subject, Rel.SUBJECT, p, Way.REFERRERS) for p in papers]
-        if listed.by_tag:
+        if listed.all:
+            links, blind = [], {}
+        elif listed.by_tag:
             links, blind = await self._attached(subject, papers)
         else:
             api = listed.papers is not None
@@ -150,7 +159,7 @@ class Searcher:
         papers = await self._repository.manifests([link.source for link in stated])
         return [link for link in stated if _counts(link, papers[link.source])]
 
-    async def _listed(self, subject: Digest, query: str = "") -> Listed | ClientError:
+    async def _listed(self, subject: Digest, query: str = _EMBED) -> Listed | ClientError:
         """All pages of the API. An error that says "could not look" is a value here."""
         try:
             return await self._pages(subject, query)
@@ -161,23 +170,36 @@ class Searcher:
 
     async def _pages(self, subject: Digest, query: str) -> Listed:
         papers: dict[Digest, None] = {}
-        by_tag = False
+        ways: str | None = None
         target: str | None = paths.referrers(self._name, subject) + query
         for page in range(MAX_PAGES):
             if target is None:
-                return Listed(tuple(papers), by_tag)
-            accept = {"accept": names.OCI_INDEX}
-            answer = await self._session.request("GET", target, headers=accept, limit=MAX_PAGE)
+                return Listed(tuple(papers), ways in _BY_TAG, ways == _BY_BOTH)
+            answer = await self._page(target)
+            if answer.status == 400 and page == 0 and query == _EMBED:  # it may mind the question
+                answer = await self._page(target.removesuffix(query))
             if answer.status in NO_API and page == 0:
                 self.has_api = False
                 return Listed(None)
             if answer.status != 200:
                 raise self._session.refusal(answer, f"the papers of {subject}")
-            by_tag = answer.headers.get(names.HEADER_ATTACHED) == "subject"
-            papers.update(dict.fromkeys(_entries(self._session.host, answer)))
+            said = answer.headers.get(names.HEADER_ATTACHED)
+            ways = said if ways in {None, _BY_BOTH} else ways  # the least that a page says
+            papers.update(dict.fromkeys(self._entries(answer)))
             target = next_page(self._session, answer)
             self.has_api = True
         raise ProtocolViolation(self._session.host, f"more than {MAX_PAGES} pages of papers")
+
+    async def _page(self, target: str) -> Answer:
+        accept = {"accept": names.OCI_INDEX}
+        return await self._session.request("GET", target, headers=accept, limit=MAX_PAGE)
+
+    def _entries(self, answer: Answer) -> Iterator[Digest]:
+        """What a page lists; manifests that came along are not asked for again."""
+        for digest, media_type, data in _entries(self._session.host, answer):
+            yield digest
+            if isinstance(data, str) and isinstance(media_type, str):
+                self._repository.told(digest, media_type, data)
 
     async def _implied_tags(self) -> frozenset[str] | None:
         """The tags here that state links; None: ask for each (too many, or they are not listed)."""
@@ -234,13 +256,16 @@ def next_page(session: Session, answer: Answer) -> str | None:
     return target
 
 
-def _entries(host: str, answer: Answer) -> list[Digest]:
-    """The digests that a page lists. Another type of content than an index is no list."""
+def _entries(host: str, answer: Answer) -> list[tuple[Digest, Any, Any]]:
+    """Digest, media type and data of what a page lists. Another type of content is no list."""
     media_type = (answer.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type != names.OCI_INDEX:
         raise ProtocolViolation(host, f"{media_type!r} where papers should be listed")
     try:
         document = strictjson.loads(answer.body, max_bytes=MAX_PAGE)
-        return [digests.parse(entry["digest"]) for entry in document["manifests"] or ()]
-    except (strictjson.InvalidJson, InvalidDigest, KeyError, TypeError) as problem:
+        return [
+            (digests.parse(entry["digest"]), entry.get("mediaType"), entry.get("data"))
+            for entry in document["manifests"] or ()
+        ]
+    except (strictjson.InvalidJson, InvalidDigest, KeyError, TypeError, AttributeError) as problem:
         raise ProtocolViolation(host, f"an unreadable list of papers: {problem}") from problem

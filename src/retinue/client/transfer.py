@@ -69,8 +69,11 @@ async def group() -> AsyncIterator[asyncio.TaskGroup]:
 
 async def together(tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """All results in order, or the first failure."""
+    waiting = list(tasks)
+    if len(waiting) == 1:  # as most are: it needs no task of its own
+        return [await waiting[0]]
     async with group() as started:
-        running = [started.create_task(task) for task in tasks]
+        running = [started.create_task(task) for task in waiting]
     return [task.result() for task in running]
 
 

@@ -227,9 +227,7 @@ class Transport:
 
     def _prepare(self, request: Request) -> tuple[Origin, bytes]:
         """Where to connect, and the head of what to send there."""
-        scheme, netloc, path, query, _ = urlsplit(request.url)
-        origin = self._origin(scheme, netloc)
-        target = f"{path or '/'}?{query}" if query else path or "/"
+        origin, target = self._located(request.url)
         headers = {
             "host": origin.authority,
             "user-agent": self.settings.user_agent,
@@ -238,7 +236,7 @@ class Transport:
         length = len(request.body) if isinstance(request.body, bytes) else request.length
         if length is not None:
             headers["content-length"] = str(length)
-        if origin.proxy and scheme == "http":
+        if origin.proxy and origin.scheme == "http":
             target = f"http://{origin.authority}{target}"
             if origin.proxy_authorization:
                 headers["proxy-authorization"] = origin.proxy_authorization
@@ -246,6 +244,16 @@ class Transport:
             return origin, http1.encode_request(request.method, target, headers)
         except UnsendableRequest as problem:
             raise ProtocolViolation(origin.authority, str(problem)) from problem
+
+    def _located(self, url: str) -> tuple[Origin, str]:
+        """Where a URL leads, and to what there. Of origins that are known, nothing is parsed again."""
+        scheme, _, rest = url.partition("://")
+        netloc, slash, path = rest.partition("/")
+        known = self._origins.get((scheme, netloc))
+        if known is not None and slash and path.isascii() and "#" not in path:
+            return known, f"/{path}"
+        scheme, netloc, path, query, _ = urlsplit(url)
+        return self._origin(scheme, netloc), f"{path or '/'}?{query}" if query else path or "/"
 
     def _origin(self, scheme: str, netloc: str) -> Origin:
         known = self._origins.get((scheme, netloc))

@@ -34,23 +34,29 @@ async def ask_all(
     What a store raises, and what is not answered in time, is NotLooked; errors of other kinds are
     faults of this program, and are raised.
     """
+    if len(questions) == 1:  # as for most images: it needs no task of its own
+        return {key: await _ask(asked, until) for key, asked in questions.items()}
     places = asyncio.Semaphore(at_once)
 
     async def ask(question: Callable[[], Awaitable[V]]) -> V | NotLooked:
         async with places:
-            if asyncio.get_running_loop().time() >= until:
-                return _LATE
-            try:
-                async with asyncio.timeout_at(until):
-                    return await question()
-            except TimeoutError:
-                return _LATE
-            except (RetinueError, OSError) as problem:
-                return NotLooked(str(problem))
+            return await _ask(question, until)
 
     async with asyncio.TaskGroup() as tasks:
         started = {key: tasks.create_task(ask(asked)) for key, asked in questions.items()}
     return {key: task.result() for key, task in started.items()}
+
+
+async def _ask(question: Callable[[], Awaitable[V]], until: float) -> V | NotLooked:
+    if asyncio.get_running_loop().time() >= until:
+        return _LATE
+    try:
+        async with asyncio.timeout_at(until):
+            return await question()
+    except TimeoutError:
+        return _LATE
+    except (RetinueError, OSError) as problem:
+        return NotLooked(str(problem))
 
 
 def pauses(random: Callable[[], float], settle: float = 0.05) -> Callable[[int], Awaitable[None]]:

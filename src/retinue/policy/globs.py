@@ -22,6 +22,8 @@ class Glob(Struct, frozen=True):
 
     def matches(self, name: str) -> bool:
         """Whether all of `name` matches."""
+        if self.text == "**":
+            return True
         literals = _STARS.split(self.text)
         places = {len(literals[0])} if name.startswith(literals[0]) else set()
         for star, literal in zip(_STARS.findall(self.text), literals[1:], strict=True):

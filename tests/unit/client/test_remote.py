@@ -9,6 +9,7 @@ import pytest
 import builders
 from loopback import (
     Call,
+    Embeds,
     Registry,
     Reply,
     Repo,
@@ -296,6 +297,59 @@ async def test_where_papers_by_tag_are_listed_too_no_tags_are(
     assert "tags" not in calls
 
 
+async def told(registry: Registry, remote: Remote, embeds: Embeds) -> list[str]:
+    """The kinds of requests by which a paper is found and its manifest read."""
+    registry.switches.attached = True
+    registry.switches.embeds = embeds
+    paper = builders.artifact(builders.pointer(IMAGE))
+    await fill(remote, [IMAGE, paper], BLOBS)
+    again = Remote(remote.session, remote.name)
+    registry.calls.clear()
+
+    search = (await again.papers([IMAGE.digest]))[IMAGE.digest]
+    read = await again.manifests([paper.digest])
+
+    assert [link.source for link in search.links] == [paper.digest]
+    assert search.blind == {}
+    assert read == {paper.digest: paper}
+    return [call.path.split("/")[4] for call in registry.calls]
+
+
+async def test_manifests_that_come_with_the_list_are_not_asked_for(
+    registry: Registry, remote: Remote
+) -> None:
+    assert await told(registry, remote, Embeds.ALL) == ["referrers"]
+
+
+@pytest.mark.parametrize("embeds", [Embeds.NOTHING, Embeds.WRONG])
+async def test_manifests_that_do_not_come_or_are_wrong_are_asked_for(
+    registry: Registry, remote: Remote, embeds: Embeds
+) -> None:
+    assert await told(registry, remote, embeds) == ["referrers", "referrers", "manifests"]
+
+
+async def test_a_registry_that_minds_the_question_is_asked_without(
+    registry: Registry, remote: Remote
+) -> None:
+    calls = await told(registry, remote, Embeds.REFUSED)
+    assert calls == ["referrers", "referrers", "referrers", "manifests"]
+
+
+async def test_only_if_every_page_says_so_nothing_is_attached_by_tags(
+    registry: Registry, remote: Remote
+) -> None:
+    registry.switches.attached = True
+    registry.switches.embeds = Embeds.ALL
+    registry.switches.page = 1
+    await fill(remote, [IMAGE, *builders.with_papers(IMAGE, 2)], BLOBS)
+    registry.calls.clear()
+
+    search = (await remote.papers([IMAGE.digest]))[IMAGE.digest]
+
+    assert len(search.links) == 2
+    assert ["attached" in call.query for call in registry.calls] == [False, False, True]
+
+
 async def test_few_subjects_are_asked_for_by_tag(registry: Registry, remote: Remote) -> None:
     calls = await asked(registry, remote, 1, 0)
     assert sorted(calls) == ["manifests", "manifests", "manifests", "referrers"]
@@ -318,7 +372,8 @@ async def test_a_list_of_papers_by_tag_that_fails_is_named_and_the_tags_are_aske
     listed = Registry._referrers
 
     def broken(self: Registry, call: Call, repo: Repo, subject: str) -> Reply:
-        return error(403, Code.DENIED) if call.query else listed(self, call, repo, subject)
+        denied = error(403, Code.DENIED)
+        return denied if "attached" in call.query else listed(self, call, repo, subject)
 
     with mock.patch.object(Registry, "_referrers", broken):
         search = (await remote.papers([IMAGE.digest]))[IMAGE.digest]

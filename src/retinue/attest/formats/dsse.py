@@ -89,9 +89,14 @@ def _signature(value: object) -> bytes:
 def signature(value: object) -> bytes:
     """A signature from its base64; raises Malformed."""
     decoded = large.content(value, "signature")
-    if not isinstance(decoded, bytes) or not 0 < len(decoded) <= MAX_SIGNATURE:
+    if not isinstance(decoded, bytes) or not fits(decoded):
         raise Malformed("signature", f"has {len(decoded)} bytes; 1 to {MAX_SIGNATURE} are allowed")
     return decoded
+
+
+def fits(signature: bytes) -> bool:
+    """Whether it has the length that a signature may have."""
+    return 0 < len(signature) <= MAX_SIGNATURE
 
 
 def to_json(payload_type: str, payload: bytes | None, signature: bytes) -> dict[str, Any]:

@@ -25,6 +25,9 @@ PAGE_BY_TAG = Sql("""
     where repository = :repository and subject = :subject and digest > :last
         and ways & :cosign <> 0
     order by digest limit :most""")
+ANY_BY_TAG = Sql("""
+    select 1 from paper
+    where repository = :repository and subject = :subject and ways & :cosign <> 0 limit 1""")
 ROWS = 250
 """Entries per read; of at most 8 KiB each."""
 
@@ -69,10 +72,21 @@ async def page_by_tag(
     return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]
 
 
+async def any_by_tag(catalog: Catalog, repository: int, subject: Digest) -> bool:
+    """Whether there is one of these."""
+    cells = (repository, digests.to_bytes(subject), mask(Way.COSIGN))
+    return await catalog.one(ANY_BY_TAG, *cells) is not None
+
+
 BODIES = bulk("""
     select m.digest, m.media_type, b.body from json_each(:digests) e
     join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)
     join object o on o.id = m.object
+    join object_bytes b on b.object = o.id where o.quarantined is null""")
+SMALL_BODIES = bulk("""
+    select m.digest, m.media_type, b.body from json_each(:digests) e
+    join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)
+    join object o on o.id = m.object and o.size <= :most
     join object_bytes b on b.object = o.id where o.quarantined is null""")
 TAGGED = Sql("""
     select t.digest from repository r join tag t on t.repository = r.id and t.name = :tag
@@ -90,6 +104,15 @@ class Body(NamedTuple):
 async def bodies(catalog: Catalog, repository: int, wanted: Iterable[bytes]) -> Sequence[Body]:
     """Manifests of a repository, in no order; those that are gone are left out."""
     found = await catalog.rows(BODIES, column(raw.hex() for raw in wanted), repository)
+    return [Body._make(cast("tuple[bytes, str, bytes]", row)) for row in found]
+
+
+async def small_bodies(
+    catalog: Catalog, repository: int, wanted: Iterable[bytes], most: int
+) -> Sequence[Body]:
+    """The same; manifests of more than `most` bytes are left out as well."""
+    given = column(raw.hex() for raw in wanted)
+    found = await catalog.rows(SMALL_BODIES, given, repository, most)
     return [Body._make(cast("tuple[bytes, str, bytes]", row)) for row in found]
 
 

@@ -18,7 +18,7 @@ from retinue.registry.content import pull
 from retinue.registry.content.errors import ManifestUnknown
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import Headers, Request, Response
-from retinue.registry.http.v2.referrers import described, papers
+from retinue.registry.http.v2.referrers import described, papers, sound
 from retinue.wire.paging import parse_page
 
 MOST = 100
@@ -125,19 +125,13 @@ async def _whole(
     if page.repository is not None:
         wanted = [paper.digest for paper in page.papers]
         found = await catalog.bodies(services.catalog, page.repository, wanted)
-        bodies = {each.digest: each for each in found if _sound(each)}
+        bodies = {each.digest: each for each in found if sound(each)}
     listed = [_manifest(bodies[p.digest]) for p in page.papers if p.digest in bodies]
     parts = [head] if head else []
     parts.append(f'"references":[{",".join(listed)}]')
     if link is not None:
         parts.append(f"{json.dumps(link_name)}:{json.dumps(link)}")
     return Response(200, [_JSON], f"{{{','.join(parts)}}}".encode())
-
-
-def _sound(each: Body) -> bool:
-    """Damaged bytes are not sent; a pull of this digest quarantines them."""
-    digest = digests.from_bytes(each.digest)
-    return digests.of(each.body, digests.algorithm(digest)) == digest
 
 
 def _manifest(each: Body) -> str:
