@@ -24,7 +24,9 @@ TARGET = Target(of(RAW), "application/vnd.oci.image.manifest.v1+json", RAW)
 
 
 @contextmanager
-def stack(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[str]:
+def stack(
+    folder: Path, listen: str = "127.0.0.1:0", end: signal.Signals = signal.SIGINT
+) -> Iterator[str]:
     command = [sys.executable, "-m", "retinue", "dev-stack", "--listen", listen]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -36,10 +38,11 @@ def stack(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[str]:
         assert found is not None, process.stderr and process.stderr.read()
         try:
             yield found[0]
-        finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             _, errors = process.communicate(timeout=30)
             assert (process.returncode, errors) == (0, "")
+        finally:
+            process.kill()
 
 
 def sign(url: str, folder: Path) -> bytes:
@@ -63,7 +66,7 @@ def test_what_was_signed_before_a_restart_verifies_after_it(tmp_path: Path) -> N
         before = sign(url, folder)
     port = url.rpartition(":")[2]
 
-    with stack(folder, f"127.0.0.1:{port}") as again:
+    with stack(folder, f"127.0.0.1:{port}", signal.SIGTERM) as again:
         after = sign(again, folder)
 
     found = [verify_bundle(b, TARGET, trust(url, folder)).principal for b in (before, after)]

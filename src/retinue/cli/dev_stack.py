@@ -10,6 +10,7 @@ asks; trust it with nothing.
 """
 
 import argparse
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
     host, port = _address(args.listen)
     server = Server(args.folder, host, port, lambda: datetime.now(UTC))
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a script's `&` has SIGINT ignored
+        signal.signal(stop, signal.default_int_handler)
     try:
         say(described(server.url, args.folder))
         server.run()
