@@ -85,9 +85,7 @@ def statement(raw: bytes, max_depth: int) -> UsualStatement | None:
     try:
         found = _STATEMENT.decode(raw)
         predicate = bytes(found.predicate)
-        _ANY.decode(
-            predicate
-        )  # text and numbers that strict readers refuse are not looked for above
+        _ANY.decode(predicate)  # whose text and numbers nobody has looked at so far
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     head = raw[: -len(predicate) - 1]
