@@ -4,14 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
+from keypairs import write_pair
 from running import Ask
 from serving import Serving
 
@@ -50,11 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a key pair, a root file system, a policy and its schema."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "ci.key").write_bytes(pem)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "ci.pub").write_bytes(public)
+    write_pair(tmp_path, "ci")
     (tmp_path / "rootfs").mkdir()
     (tmp_path / "rootfs" / "name").write_text(tmp_path.name)
     (tmp_path / "vuln.schema.json").write_text(json.dumps(SCHEMA))

@@ -4,14 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
+from keypairs import write_pair
 from running import Ask
 from serving import Serving
 
@@ -47,13 +41,8 @@ def here(registry: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask
     (tmp_path / "rootfs").mkdir()
     (tmp_path / "rootfs" / "name").write_text(tmp_path.name)
     (tmp_path / "sbom.json").write_text('{"bomFormat":"CycloneDX","specVersion":"1.5"}')
-    for name in ("ci", "sec"):  # unencrypted: to open an encrypted one is slow, on purpose
-        key = ec.generate_private_key(ec.SECP256R1())
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        (tmp_path / f"{name}.key").write_bytes(pem)
-        (tmp_path / f"{name}.pub").write_bytes(
-            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        )
+    for name in ("ci", "sec"):
+        write_pair(tmp_path, name)
     text = POLICY.format(host=registry.host, name=tmp_path.name.lower())
     (tmp_path / "policy.toml").write_text(text)
     return tmp_path

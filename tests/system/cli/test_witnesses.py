@@ -4,18 +4,13 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from devstacks import running
+from keypairs import write_pair
 from retinue.devstack.server import Server
 from running import Ask, Ran
 from serving import Serving
@@ -64,16 +59,9 @@ def here(dev: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     members = (dev.state.time, dev.state.time_root)
     chain = b"".join(member.certificate.public_bytes(Encoding.PEM) for member in members)
     (tmp_path / "tsa.pem").write_bytes(chain)
-    write(tmp_path, "ci", ec.generate_private_key(ec.SECP256R1()))
-    write(tmp_path, "ed", ed25519.Ed25519PrivateKey.generate())
+    write_pair(tmp_path, "ci")
+    write_pair(tmp_path, "ed", ed25519.Ed25519PrivateKey.generate())
     return tmp_path
-
-
-def write(folder: Path, name: str, key: Any) -> None:
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (folder / f"{name}.key").write_bytes(private)
-    (folder / f"{name}.pub").write_bytes(public)
 
 
 @pytest.fixture
