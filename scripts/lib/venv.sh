@@ -40,8 +40,10 @@ make_venv() {
     "$python" -m venv "$VENV" 2>/dev/null || { debian python3-venv && "$python" -m venv --clear "$VENV"; }
   fi
   echo "installing what requirements/dev.txt pins into $VENV" >&2
-  "$VENV/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+  # The lock is complete, so nothing is resolved again: a newer release on the index changes nothing.
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt || return
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || return
+  "$VENV/bin/pip" --disable-pip-version-check check || return
   echo "$lock" >"$VENV/.lock"
 }
 
