@@ -45,11 +45,12 @@ class Reply:
 
 @dataclass(slots=True)
 class Serving:
-    """`options`: those of the configuration, by name."""
+    """`options`: those of the configuration, by name; `environ`: variables besides."""
 
     data: str
     options: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    environ: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -70,7 +71,8 @@ class Serving:
         return [sys.executable, "-m", "retinue", "serve", *flags]
 
     def start(self, *, wait: bool = True) -> None:
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("RETINUE_")}
+        plain = {k: v for k, v in os.environ.items() if not k.startswith("RETINUE_")}
+        environ = {**plain, **self.environ}
         with Path(f"{self.data}.log").open("ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=environ)
         if wait:

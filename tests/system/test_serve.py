@@ -262,6 +262,17 @@ def test_a_taken_port_names_who_holds_it(registry: Serving, tmp_path: Path) -> N
     assert "retinue serve" in second.log
 
 
+def test_beside_a_service_of_its_name_it_starts_and_tells_once_what_it_ignores(
+    tmp_path: Path,
+) -> None:
+    linked = {"RETINUE_SERVICE_HOST": "10.96.0.7", "RETINUE_PORT": "tcp://10.96.0.7:5000"}
+    registry = Serving(str(tmp_path / "data"), {"workers": "2"}, environ=linked)
+    registry.start()
+    registry.stop()
+    (line,) = [line for line in registry.log.splitlines() if "RETINUE_" in line]
+    assert line.endswith("ignored: RETINUE_PORT, RETINUE_SERVICE_HOST")
+
+
 def test_the_folder_is_for_its_owner_only(start: Start) -> None:
     registry = start()
     push_image(registry)

@@ -88,7 +88,9 @@ def configuration() -> Iterator[str]:
         "Each option can be set by a flag of `retinue serve`, by a variable of the environment, and "
         "in a TOML file (`--config FILE`, or `$RETINUE_CONFIG`). Flags win over the environment, "
         "which wins over the file. `retinue admin config` prints each value in force, and where it "
-        "came from. An option that does not exist is an error, wherever it is set."
+        "came from. An option that does not exist is an error in the file and as a flag; a variable of "
+        "that kind is ignored with a warning, since Kubernetes sets some by itself (`RETINUE_PORT`, "
+        "where a Service is called `retinue`)."
     )
     yield (
         "Sizes: `4MiB`, `64KiB`, or bytes. Times: `30s`, `5m`, `24h`, `7d`, or seconds. Lists: "

@@ -18,8 +18,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retinue.cli.output import note
+
 if TYPE_CHECKING:
-    from retinue.registry.config import Config, Kind
+    from retinue.registry.config import Config
+    from retinue.registry.options import Kind
 
 STORES = ("data", "database")
 """The options that say where content is: what administration needs of all."""
@@ -31,7 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def configuration(parser: argparse.ArgumentParser, only: Collection[str] = ()) -> None:
     """The options of the registry as flags; all, or `only` some."""
-    from retinue.registry.config import LIST, SWITCH, flag, options
+    from retinue.registry.config import flag, options
+    from retinue.registry.options import LIST, SWITCH
 
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file; by default $RETINUE_CONFIG"
@@ -92,7 +96,18 @@ def load_config(args: argparse.Namespace) -> "Config":
     """The configuration in force; raises BadOption, UnknownOption, UnreadableFile."""
     from retinue.registry.config import load
 
+    note_unknown()
     return load(flags(args), os.environ, file_of(args))
+
+
+def note_unknown() -> None:
+    """Say which variables of the environment look like options and set nothing."""
+    from retinue.registry.config import unknown_variables
+
+    found = unknown_variables(os.environ)
+    if found:
+        names = (f"{n} (did you mean {alike}?)" if alike else n for n, alike in found.items())
+        note(f"warning: these variables set no option and are ignored: {', '.join(names)}")
 
 
 def run(args: argparse.Namespace) -> int:

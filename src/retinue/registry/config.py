@@ -3,8 +3,8 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, fields
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -12,9 +12,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from retinue.errors import RetinueError
+from retinue.registry.options import (
+    COUNT,
+    DURATION,
+    LIST,
+    PATH,
+    SIZE,
+    SWITCH,
+    TEXT,
+    Option,
+    option,
+)
 
 PREFIX = "RETINUE_"
 FILE_VARIABLE = "RETINUE_CONFIG"  # names the configuration file; read by the command line
+ALIKE = 0.8
+"""How much a name must have of an option's, to be taken for a typing error (0 to 1)."""
 NO_OPTIONS = {FILE_VARIABLE, "RETINUE_PASSWORD", "RETINUE_TOOLS", "RETINUE_VENV", "RETINUE_LARGE"}
 
 
@@ -49,110 +62,6 @@ class UnreadableFile(RetinueError):
 
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
-
-# ---- how each kind of value is read from text, and from TOML
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("expected text")  # noqa: TRY004 -- one class for whatever is wrong
-    return value
-
-
-def _path(value: object) -> Path:
-    text = _text(value)
-    if not text:
-        raise ValueError("expected a path")
-    return Path(text)
-
-
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    found = known.get(_text(value).lower())
-    if found is None:
-        raise ValueError(f"expected true or false, not {value!r}")
-    return found
-
-
-def _count(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    text = _text(value)
-    if not text.isascii() or not text.isdigit():
-        raise ValueError(f"expected a number, not {value!r}")
-    return int(text)
-
-
-_SIZES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "B": 1}
-_TIMES = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _scaled(value: object, units: Mapping[str, float], example: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    text = _text(value).strip()
-    for unit in sorted(units, key=len, reverse=True):
-        number = text.removesuffix(unit).rstrip()
-        if number != text and number.replace(".", "", 1).isdigit():
-            return float(number) * units[unit]
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise ValueError(f"expected something like {example}, not {value!r}")
-
-
-def _size(value: object) -> int:
-    return int(_scaled(value, _SIZES, "4MiB"))
-
-
-def _duration(value: object) -> float:
-    return float(_scaled(value, _TIMES, "24h"))
-
-
-def _list(value: object) -> tuple[str, ...]:
-    if isinstance(value, list):
-        return tuple(_text(item) for item in value)
-    return tuple(item.strip() for item in _text(value).split(";") if item.strip())
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """`read` makes a value of text or TOML, raising ValueError; `shape` is what help shows."""
-
-    read: Callable[[object], Any]
-    shape: str
-
-
-TEXT = Kind(_text, "TEXT")
-PATH = Kind(_path, "PATH")
-SWITCH = Kind(_switch, "true|false")
-COUNT = Kind(_count, "N")
-SIZE = Kind(_size, "SIZE")
-DURATION = Kind(_duration, "TIME")
-LIST = Kind(_list, "A;B;…")
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What an option is besides its name and default."""
-
-    kind: Kind
-    help: str
-    choices: tuple[str, ...] = ()
-    least: float | None = None
-
-
-def option(
-    default: Any,
-    kind: Kind,
-    text: str,
-    *,
-    choices: tuple[str, ...] = (),
-    least: float | None = None,
-) -> Any:
-    """A field of `Config`; durations are seconds, sizes are bytes."""
-    return field(default=default, metadata={"option": Option(kind, text, choices, least)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,7 +276,7 @@ def _given(
     found: dict[str, tuple[Any, str]] = {}
     for name, value, origin in (
         *_from_file(file),
-        *_from_environ(environ),
+        *_from_environ(environ, known),
         *((name, text, f"flag {flag(name)}") for name, text in flags.items() if text is not None),
     ):
         if name not in known:
@@ -380,7 +289,8 @@ def _given(
 
 
 def _alike(name: str, known: Iterable[str]) -> str | None:
-    return next(iter(get_close_matches(name.replace("-", "_"), known, n=1)), None)
+    close = get_close_matches(name.replace("-", "_"), known, n=1, cutoff=ALIKE)
+    return next(iter(close), None)
 
 
 def _from_file(file: Path | None) -> Iterable[tuple[str, object, str]]:
@@ -394,7 +304,24 @@ def _from_file(file: Path | None) -> Iterable[tuple[str, object, str]]:
         yield key, value, f"file {file}"
 
 
-def _from_environ(environ: Mapping[str, str]) -> Iterable[tuple[str, object, str]]:
+def _from_environ(
+    environ: Mapping[str, str], known: Iterable[str]
+) -> Iterable[tuple[str, object, str]]:
     for key, value in environ.items():
-        if key.startswith(PREFIX) and key not in NO_OPTIONS:
-            yield key.removeprefix(PREFIX).lower(), value, f"environment {key}"
+        name = key.removeprefix(PREFIX).lower()
+        if key.startswith(PREFIX) and name in known:
+            yield name, value, f"environment {key}"
+
+
+def unknown_variables(environ: Mapping[str, str]) -> Mapping[str, str | None]:
+    """Variables with our prefix that set nothing, and the one that may be meant.
+
+    They are no error: Kubernetes gives every container RETINUE_PORT and its like (the address of a
+    Service) where a Service is called `retinue`.
+    """
+    known = {variable(name) for name in options()}
+    return {
+        key: _alike(key, known)
+        for key in sorted(environ)
+        if key.startswith(PREFIX) and key not in known and key not in NO_OPTIONS
+    }

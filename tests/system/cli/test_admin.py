@@ -148,13 +148,19 @@ def test_wrong_settings_are_refused(ask: Ask, words: tuple[str, ...], code: int)
         assert (ran.code, ran.out, ran.err.count("\n")) == (code, "", 1)
 
 
-def test_an_option_that_does_not_exist_is_no_small_matter(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RETINUE_HTPASWD", "users")
-    ran = ask("admin", "config")
+def test_an_option_that_does_not_exist_is_no_small_matter(ask: Ask, tmp_path: Path) -> None:
+    file = tmp_path / "retinue.toml"
+    file.write_text('htpaswd = "users"\n')
+    ran = ask("admin", "config", "--config", file)
     assert ran.code == 2
     assert "htpasswd" in ran.err
+
+
+def test_a_variable_that_is_no_option_is_told(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETINUE_HTPASWD", "users")
+    ran = ask("admin", "config")
+    assert ran.code == 0
+    assert "RETINUE_HTPASWD (did you mean RETINUE_HTPASSWD?)" in ran.err
 
 
 def test_a_task_must_be_named(ask: Ask) -> None:

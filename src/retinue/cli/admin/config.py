@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
     from retinue.registry.config import explain
     from retinue.registry.config import options as known
 
+    serve.note_unknown()
     settings = explain(serve.flags(args), os.environ, serve.file_of(args))
     kinds = {name: option.kind for name, (option, _) in known().items()}
     rows = [("OPTION", "VALUE", "FROM")]

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from retinue.registry.config import (
     flag,
     load,
     options,
+    unknown_variables,
     variable,
 )
 
@@ -53,20 +55,45 @@ def test_a_password_in_an_address_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "text", "alike"),
+    ("flags", "text", "alike"),
     [
-        ({}, {"RETINUE_HTPASWD": "x"}, "", "htpasswd"),
-        ({}, {}, 'htpaswd = "x"', "htpasswd"),
-        ({}, {}, 'tls-cert = "x"', "tls_cert"),
-        ({"colour": "red"}, {}, "", None),
+        ({}, 'htpaswd = "x"', "htpasswd"),
+        ({}, 'tls-cert = "x"', "tls_cert"),
+        ({"colour": "red"}, "", None),
     ],
 )
 def test_an_unknown_option_is_refused_with_what_was_meant(
-    tmp_path: Path, flags: dict[str, str], environ: dict[str, str], text: str, alike: str | None
+    tmp_path: Path, flags: dict[str, str], text: str, alike: str | None
 ) -> None:
     with pytest.raises(UnknownOption) as caught:
-        load(flags, environ, toml(tmp_path, text))
+        load(flags, {}, toml(tmp_path, text))
     assert alike == caught.value.alike
+
+
+KUBERNETES = {
+    "RETINUE_SERVICE_HOST": "10.96.0.7",
+    "RETINUE_SERVICE_PORT": "5000",
+    "RETINUE_SERVICE_PORT_HTTP": "5000",
+    "RETINUE_PORT": "tcp://10.96.0.7:5000",
+    "RETINUE_PORT_5000_TCP": "tcp://10.96.0.7:5000",
+    "RETINUE_PORT_5000_TCP_PROTO": "tcp",
+    "RETINUE_PORT_5000_TCP_PORT": "5000",
+    "RETINUE_PORT_5000_TCP_ADDR": "10.96.0.7",
+}
+"""What a container gets beside a Service `retinue`."""
+
+
+def test_unknown_variables_set_nothing_and_are_told_with_what_was_meant() -> None:
+    environ = {**KUBERNETES, "RETINUE_HTPASWD": "x", "RETINUE_PASSWORD": "a key's", "PATH": "/bin"}
+    assert load({}, environ) == load({}, {})
+    found = unknown_variables(environ)
+    assert found == {**dict.fromkeys(KUBERNETES), "RETINUE_HTPASWD": "RETINUE_HTPASSWD"}
+
+
+def test_no_option_has_a_name_that_kubernetes_sets() -> None:
+    """For a Service `retinue`, or one that is called `retinue-` and an option."""
+    ends = re.compile(r"(^|_)(port|service_host|service_port(_.*)?|port_\d.*)$")
+    assert not [name for name in options() if ends.search(name)]
 
 
 @pytest.mark.parametrize(
