@@ -21,6 +21,9 @@ SIZES = {
     "referrers 1000": 340_000,
     "tags": 22_000,
     "tags page": 1200,
+    "small manifest": 500,
+    "small referrers": 800,
+    "small tags": 50,
 }
 SIZES["manifest digest"] = SIZES["manifest tag"]
 

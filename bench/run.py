@@ -51,26 +51,22 @@ READS = (
     Row("referrers of 1,000", ("referrers 1000",), papers=True),
     Row("tag list, 2,000 tags", ("tags",)),
     Row("tag list, page of 100", ("tags page",)),
+    Row("four manifests: GET by tag", ("small manifest",)),
+    Row("four manifests: referrers", ("small referrers",), papers=True),
+    Row("four manifests: tag list", ("small tags",)),
 )
+_LARGE = ("-size", str(100 << 20), "-c", "2")
 PUSHES = (
     Row("blob push 4 KB", ("blobs", "-size", "4096", "-c", "16")),
     Row("blob push 1 MB", ("blobs", "-size", str(1 << 20), "-c", "16")),
     Row("blob push 10 MB", ("blobs", "-size", str(10 << 20), "-c", "4")),
-    Row("blob push 100 MB", ("blobs", "-size", str(100 << 20), "-c", "2")),
+    Row("blob push 100 MB", ("blobs", *_LARGE)),
+    Row("100 MB in PATCHes of 5 MB", ("blobs", *_LARGE, "-chunk", str(5 << 20))),
+    Row("100 MB in one PATCH, no length", ("blobs", *_LARGE, "-stream")),
     Row("manifest PUT, 4 connections", ("manifests", "-c", "4")),
     Row("image + layer + paper, whole push", ("images", "-c", "4")),
 )
 ROWS = READS + PUSHES
-CHEAP = (
-    "manifest GET by tag",
-    "manifest GET by digest",
-    "manifest HEAD",
-    "blob HEAD",
-    "blob GET 2 KB",
-    "referrers of 10",
-    "tag list, page of 100",
-    "manifest PUT, 4 connections",
-)
 
 Results = dict[str, dict[str, list[float]]]
 

@@ -1,7 +1,7 @@
 // Load for registries: pushes blobs, manifests and whole images as fast as one machine can, so that
 // the registry under test is the bottleneck and not this program. Standard library only.
 //
-//	load blobs     -url U -size BYTES -c 16 -seconds 5
+//	load blobs     -url U -size BYTES -c 16 -seconds 5     with -chunk BYTES or -stream: in PATCHes
 //	load manifests -url U -c 4 -seconds 5
 //	load images    -url U -c 4 -seconds 5
 //	load head      -url U -path P -c 16 -seconds 5
@@ -26,6 +26,8 @@ type options struct {
 	url          string
 	path         string
 	size         int
+	chunk        int
+	stream       bool
 	clients      int
 	seconds      float64
 	images       int
@@ -42,6 +44,8 @@ func main() {
 	flags.StringVar(&o.url, "url", "", "http://HOST:PORT of the registry")
 	flags.StringVar(&o.path, "path", "/v2/", "path to ask for")
 	flags.IntVar(&o.size, "size", 4096, "bytes of each blob")
+	flags.IntVar(&o.chunk, "chunk", 0, "push each blob in PATCHes of so many bytes")
+	flags.BoolVar(&o.stream, "stream", false, "push each blob in one PATCH without Content-Range")
 	flags.IntVar(&o.clients, "c", 16, "connections")
 	flags.Float64Var(&o.seconds, "seconds", 5, "how long to push")
 	flags.IntVar(&o.images, "images", 1000, "images to fill with")

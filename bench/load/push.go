@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	imageType = "application/vnd.oci.image.manifest.v1+json"
-	indexType = "application/vnd.oci.image.index.v1+json"
-	emptyType = "application/vnd.oci.empty.v1+json"
-	layerType = "application/vnd.oci.image.layer.v1.tar"
-	paperType = "application/vnd.example.paper.v1"
+	imageType  = "application/vnd.oci.image.manifest.v1+json"
+	indexType  = "application/vnd.oci.image.index.v1+json"
+	emptyType  = "application/vnd.oci.empty.v1+json"
+	layerType  = "application/vnd.oci.image.layer.v1.tar"
+	paperType  = "application/vnd.example.paper.v1"
+	binaryType = "application/octet-stream"
 )
 
 var client = &http.Client{Transport: &http.Transport{
@@ -58,42 +59,68 @@ func randomBytes(n int) []byte {
 }
 
 // call sends one request and fails loudly: a benchmark that counts errors as work measures nothing.
-func call(method, address, contentType string, body []byte, want ...int) http.Header {
-	request, err := http.NewRequest(method, address, bytes.NewReader(body))
-	if err != nil {
-		fail(err.Error())
+func call(method, address, contentType string, body io.Reader, more http.Header, want int) http.Header {
+	request, err := http.NewRequest(method, address, body)
+	check(err)
+	for name, values := range more {
+		request.Header[name] = values
 	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
 	reply, err := client.Do(request)
-	if err != nil {
-		fail(err.Error())
-	}
+	check(err)
 	text, _ := io.ReadAll(reply.Body)
 	reply.Body.Close()
-	for _, status := range want {
-		if reply.StatusCode == status {
-			return reply.Header
-		}
+	if reply.StatusCode != want {
+		fail(fmt.Sprintf("%s %s: %s %.300s", method, address, reply.Status, text))
 	}
-	fail(fmt.Sprintf("%s %s: %s %.300s", method, address, reply.Status, text))
-	return nil
+	return reply.Header
 }
 
 // pushBlob is what every client does: a POST that opens a session and a PUT with the bytes.
 func pushBlob(base, repository, digest string, body []byte) {
-	header := call("POST", base+"/v2/"+repository+"/blobs/uploads/", "", nil, 202)
-	where, err := url.Parse(header.Get("Location"))
-	if err != nil {
-		fail(err.Error())
+	call("PUT", ending(openUpload(base, repository), digest), binaryType, bytes.NewReader(body), nil, 201)
+}
+
+// pushChunks sends the bytes in PATCHes with a Content-Range each, and ends with an empty PUT.
+func pushChunks(base, repository, digest string, body []byte, chunk int) {
+	where := openUpload(base, repository)
+	for start := 0; start < len(body); start += chunk {
+		part := body[start:min(start+chunk, len(body))]
+		span := http.Header{"Content-Range": {fmt.Sprintf("%d-%d", start, start+len(part)-1)}}
+		where = located(base, call("PATCH", where.String(), binaryType, bytes.NewReader(part), span, 202))
 	}
-	origin, _ := url.Parse(base)
-	where = origin.ResolveReference(where)
+	call("PUT", ending(where, digest), "", nil, nil, 201)
+}
+
+// pushStream is what docker and podman do: one PATCH that says neither range nor length, and an empty PUT.
+func pushStream(base, repository, digest string, body []byte) {
+	where := openUpload(base, repository)
+	stream := io.MultiReader(bytes.NewReader(body)) // of unknown length: sent chunked
+	where = located(base, call("PATCH", where.String(), binaryType, stream, nil, 202))
+	call("PUT", ending(where, digest), "", nil, nil, 201)
+}
+
+func openUpload(base, repository string) *url.URL {
+	return located(base, call("POST", base+"/v2/"+repository+"/blobs/uploads/", "", nil, nil, 202))
+}
+
+// located is where an answer says that its session goes on.
+func located(base string, header http.Header) *url.URL {
+	where, err := url.Parse(header.Get("Location"))
+	check(err)
+	origin, err := url.Parse(base)
+	check(err)
+	return origin.ResolveReference(where)
+}
+
+// ending is where the PUT that ends a session goes.
+func ending(where *url.URL, digest string) string {
 	query := where.Query()
 	query.Set("digest", digest)
 	where.RawQuery = query.Encode()
-	call("PUT", where.String(), "application/octet-stream", body, 201)
+	return where.String()
 }
 
 func pushManifest(base, repository, reference string, m manifest) descriptor {
@@ -105,7 +132,7 @@ func pushManifest(base, repository, reference string, m manifest) descriptor {
 	if reference == "" {
 		reference = digest
 	}
-	call("PUT", base+"/v2/"+repository+"/manifests/"+reference, m.MediaType, body, 201)
+	call("PUT", base+"/v2/"+repository+"/manifests/"+reference, m.MediaType, bytes.NewReader(body), nil, 201)
 	return descriptor{MediaType: m.MediaType, Digest: digest, Size: len(body)}
 }
 
@@ -144,7 +171,14 @@ func blobWorker(o options) func(int) func(int) {
 		bodies := newUnique(o.size)
 		return func(int) {
 			digest, body := bodies.next()
-			pushBlob(o.url, "bench/push", digest, body)
+			switch {
+			case o.chunk > 0:
+				pushChunks(o.url, "bench/push", digest, body, o.chunk)
+			case o.stream:
+				pushStream(o.url, "bench/push", digest, body)
+			default:
+				pushBlob(o.url, "bench/push", digest, body)
+			}
 		}
 	}
 }

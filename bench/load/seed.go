@@ -39,7 +39,27 @@ func seed(o options) map[string]string {
 		}
 		paths[fmt.Sprintf("referrers %d", count)] = "/v2/" + seeded + "/referrers/" + subject.Digest
 	}
+	seedSmall(o, paths)
 	return paths
+}
+
+// seedSmall fills a repository with two images, one of which has two papers: some registries read
+// all of a repository for each request, which costs little here.
+func seedSmall(o options, paths map[string]string) {
+	const repository = "bench/small"
+	config := put(o.url, repository, emptyType, []byte("{}"))
+	layer := put(o.url, repository, layerType, randomBytes(512))
+	var latest descriptor
+	for _, tag := range []string{"v1", "v2"} {
+		latest = pushManifest(o.url, repository, tag,
+			manifest{2, imageType, "", config, []descriptor{layer}, nil, map[string]string{"tag": tag}})
+	}
+	for n := range 2 {
+		pushPaper(o.url, repository, config, layer, latest, n)
+	}
+	paths["small manifest"] = "/v2/" + repository + "/manifests/v2"
+	paths["small referrers"] = "/v2/" + repository + "/referrers/" + latest.Digest
+	paths["small tags"] = "/v2/" + repository + "/tags/list"
 }
 
 func withBlobs(o options, repository string, m manifest, n int) manifest {

@@ -216,25 +216,70 @@ async def test_resuming_past_what_is_left_is_refused(store: BlobStore) -> None:
 
 async def test_a_recorded_digest_spares_reading_again(store: BlobStore) -> None:
     await stop_at(store, SMALL)
-    upload = await store.upload(SESSION, len(SMALL))
-    with pytest.raises(DigestMismatch):
-        await upload.keep(digests.of(SMALL), trusted=digests.of(b"other"))
-    assert len(SMALL) == (await upload.keep(digests.of(SMALL), trusted=digests.of(SMALL))).size
+    told = digests.of(b"told")
+    upload = await store.upload(SESSION, len(SMALL), reached=told)
+    with pytest.raises(DigestMismatch) as raised:
+        await upload.keep(digests.of(SMALL))
+    assert raised.value.actual == told
+    assert len(SMALL) == (await upload.keep(told)).size
 
 
-async def test_a_recorded_digest_never_outweighs_the_running_hash(store: BlobStore) -> None:
-    upload = await store.upload(SESSION)
-    await upload.append([SMALL])
-    with pytest.raises(DigestMismatch):
-        await upload.keep(digests.of(b"other"), trusted=digests.of(b"other"))
-    await upload.close()
+@pytest.mark.parametrize("last", [[], [b"more"]], ids=["appended", "at the end"])
+async def test_a_recorded_digest_says_nothing_about_more_bytes(
+    store: BlobStore, last: list[bytes]
+) -> None:
+    await stop_at(store, SMALL)
+    upload = await store.upload(SESSION, len(SMALL), reached=digests.of(b"told"))
+    if not last:
+        await upload.append([b"more"])
+    kept = await upload.keep(digests.of(SMALL + b"more"), last=last)
+    assert await pull(store, kept.location) == SMALL + b"more"
 
 
 async def test_a_recorded_digest_of_another_algorithm_reads_again(store: BlobStore) -> None:
     await stop_at(store, SMALL)
-    upload = await store.upload(SESSION, len(SMALL))
-    kept = await upload.keep(digests.of(SMALL, "sha512"), trusted=digests.of(b"other"))
+    upload = await store.upload(SESSION, len(SMALL), reached=digests.of(b"told"))
+    kept = await upload.keep(digests.of(SMALL, "sha512"))
     assert await pull(store, kept.location) == SMALL
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+async def test_the_running_hash_goes_on_with_the_next_part(
+    store: BlobStore, algorithm: str
+) -> None:
+    offset, reached = 0, None
+    for end in (1000, 1000, 300_000, len(LARGE)):
+        upload = await store.upload(SESSION, offset, reached=reached, algorithm=algorithm)
+        offset, reached = await upload.append([LARGE[offset:end]])
+        assert (offset, reached) == (end, digests.of(LARGE[:end], algorithm))
+        await upload.close()
+    upload = await store.upload(SESSION, offset, reached=reached, algorithm=algorithm)
+    kept = await upload.keep(digests.of(LARGE, algorithm))
+    assert await pull(store, kept.location) == LARGE
+
+
+@pytest.mark.parametrize("recorded", [b"of somebody else", LARGE[:2000], None])
+async def test_a_running_hash_goes_on_only_from_what_was_recorded(
+    store: BlobStore, recorded: bytes | None
+) -> None:
+    """Another process may have taken parts since: its record names other bytes, or nothing."""
+    await stop_at(store, LARGE[:1000])
+    reached = None if recorded is None else digests.of(recorded)
+    upload = await store.upload(SESSION, 1000, reached=reached)
+    assert await upload.append([LARGE[1000:]]) == (len(LARGE), None)
+    kept = await upload.keep(digests.of(LARGE))
+    assert await pull(store, kept.location) == LARGE
+
+
+async def test_the_running_hash_of_a_part_that_failed_is_forgotten(store: BlobStore) -> None:
+    await stop_at(store, SMALL)
+    upload = await store.upload(SESSION, len(SMALL), reached=digests.of(SMALL))
+    await cancelled_at_once(lambda: upload.append([b"lost"]))
+    await upload.close()
+    upload = await store.upload(SESSION, len(SMALL), reached=digests.of(SMALL))
+    assert await upload.append([b"more"]) == (len(SMALL) + 4, None)
+    kept = await upload.keep(digests.of(SMALL + b"more"))
+    assert await pull(store, kept.location) == SMALL + b"more"
 
 
 async def test_one_writer_per_session(store: BlobStore) -> None:

@@ -65,10 +65,10 @@ class Pump:
             await self._settle()
             return self.offset + self._size
 
-    async def keep(self, digest: Digest, *, trusted: Digest | None = None) -> Kept:
+    async def keep(self, digest: Digest) -> Kept:
         """Write what is left, and keep it all (see `Upload.keep`)."""
         await self._guard()
-        return await self._upload.keep(digest, trusted=trusted, last=self._batch)
+        return await self._upload.keep(digest, last=self._batch)
 
     @asynccontextmanager
     async def _writing_ends(self) -> AsyncIterator[None]:

@@ -161,16 +161,10 @@ async def _finish(
         pump = Pump(upload, services.config.max_blob, lease.keep)
         size = await pump.take(body.chunks)
         body.require_size(size - session.size)
-        trusted = _trusted(session, services.boot) if size == session.size else None
-        kept = await pump.keep(digest, trusted=trusted)
+        kept = await pump.keep(digest)
         now = times(services.config, services.clock())
         await services.catalog.commit(lambda: _store(ticket, lease.owner, digest, kept, now))
         lease.over()
-
-
-def _trusted(session: Session, boot: str) -> Digest | None:
-    """A digest that was recorded for exactly these bytes, in this boot (storage rule 5)."""
-    return session.reached if session.boot == boot else None
 
 
 def _store(ticket: Ticket, owner: str, digest: Digest, kept: Kept, times: Times) -> Change[None]:
@@ -244,7 +238,11 @@ async def _resumed(
     try:
         grown = session.size + body.size if body.size is not None else None
         upload = await services.blobs.upload(
-            session.location, session.size, algorithm=session.algorithm, size=grown
+            session.location,
+            session.size,
+            reached=session.reached if session.boot == services.boot else None,
+            algorithm=session.algorithm,
+            size=grown,
         )
         try:
             yield upload, lease

@@ -85,20 +85,18 @@ class Upload(Protocol):
         """Write and hash. Plural: one hop to a thread and one writev per MB.
 
         Returns the new offset, and the digest of all bytes so far (None when the session was
-        resumed and the hash state is not at hand): both may be recorded at once, the bytes
+        resumed and its running hash is not at hand): both may be recorded at once, the bytes
         outlive this process. Raises UploadBusy, StorageFailed.
         """
         ...
 
-    async def keep(
-        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
-    ) -> Kept:
+    async def keep(self, expected: Digest, *, last: Sequence[bytes] = ()) -> Kept:
         """Make the bytes a durable copy under a fresh location: fsync, link, fsync the folder.
 
         `last`: bytes to append before, which saves a hop.
 
-        The running hash decides, or `trusted` (a digest recorded for exactly these bytes in this
-        boot), or the bytes are read again. Idempotent, also in a session that is resumed at its
+        The running hash decides, or the digest that was recorded for exactly these bytes, or
+        they are read again. Idempotent, also in a session that is resumed at its
         end after it was kept. Raises DigestMismatch (the bytes stay for another try),
         UploadLost, StorageFailed.
         """
@@ -129,9 +127,18 @@ class BlobStore(Protocol):
         ...
 
     async def upload(
-        self, session: str, offset: int = 0, *, algorithm: str = "sha256", size: int | None = None
+        self,
+        session: str,
+        offset: int = 0,
+        *,
+        reached: Digest | None = None,
+        algorithm: str = "sha256",
+        size: int | None = None,
     ) -> Upload:
-        """Open the bytes of a session, truncated to `offset`. `size`: what is to come, if known.
+        """Open the bytes of a session, truncated to `offset`.
+
+        `reached`: the digest that was recorded for exactly these bytes, in this boot; `size`: what
+        is to come, if known.
 
         Raises UploadLost when fewer bytes than `offset` are there, UploadBusy, StorageFailed.
         A store may put off opening at offset 0 to the first append or keep.

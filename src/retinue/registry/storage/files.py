@@ -17,6 +17,7 @@ from retinue.files import CALLS, Calls, Root, make_folders
 from retinue.oci.digest import Digest
 from retinue.registry.storage import places
 from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, StorageFailed
+from retinue.registry.storage.hashes import RunningHashes
 from retinue.registry.storage.incoming import Incoming
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class FileBlobStore:
         self._root = Root(root, calls)
         self._durable = durable
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+        self._hashes = RunningHashes()
         self._writing = 0
         _make_places(self._root)
 
@@ -98,12 +100,20 @@ class FileBlobStore:
         return asyncio.ensure_future(self.run("read", reader.location, reader.next))
 
     async def upload(
-        self, session: str, offset: int = 0, *, algorithm: str = "sha256", size: int | None = None
+        self,
+        session: str,
+        offset: int = 0,
+        *,
+        reached: Digest | None = None,
+        algorithm: str = "sha256",
+        size: int | None = None,
     ) -> "FileUpload":
-        incoming = Incoming(self._root, session, algorithm, size, durable=self._durable)
+        incoming = Incoming(
+            self._root, self._hashes, session, algorithm, size, durable=self._durable
+        )
         upload = FileUpload(self, incoming, offset)
         if offset:
-            await upload.resume()
+            await upload.resume(reached)
         return upload
 
     async def discard(self, session: str) -> None:
@@ -168,10 +178,10 @@ class FileUpload:
         self._incoming = incoming
         self._used = False
 
-    async def resume(self) -> None:
+    async def resume(self, reached: Digest | None) -> None:
         """Open the bytes that are there. Raises UploadLost, UploadBusy, StorageFailed."""
         try:
-            await self._run("resume upload", lambda: self._incoming.resume(self.offset))
+            await self._run("resume upload", lambda: self._incoming.resume(self.offset, reached))
         except BaseException:
             await self.close()
             raise
@@ -191,12 +201,10 @@ class FileUpload:
         self._used = True
         return await self._store.run(action, self._incoming.session, call)
 
-    async def keep(
-        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
-    ) -> Kept:
+    async def keep(self, expected: Digest, *, last: Sequence[bytes] = ()) -> Kept:
         def call() -> Kept:
             self._store.require_in_place()
-            return self._incoming.keep(expected, trusted, last)
+            return self._incoming.keep(expected, last)
 
         kept = await self._run("keep upload", call)
         self.offset = kept.size

@@ -19,6 +19,7 @@ from retinue.oci.stores import DigestMismatch
 from retinue.registry.storage import places
 from retinue.registry.storage.blobstore import Kept, StorageFailed, UploadBusy, UploadLost
 from retinue.registry.storage.direct import Writer
+from retinue.registry.storage.hashes import RunningHashes
 
 _READ = 1 << 20
 
@@ -28,11 +29,20 @@ class Incoming:
     still be running when the next one comes."""
 
     def __init__(
-        self, root: Root, session: str, algorithm: str, size: int | None, *, durable: bool
+        self,
+        root: Root,
+        hashes: RunningHashes,
+        session: str,
+        algorithm: str,
+        size: int | None,
+        *,
+        durable: bool,
     ) -> None:
         self.session = session
         self.algorithm = algorithm
-        self.hash: Hash | None = digests.hasher(algorithm)
+        self._hash: Hash | None = digests.hasher(algorithm)
+        self._hashes = hashes
+        self._recorded: tuple[int, Digest | None] = 0, None
         self._size = size
         self._root = root
         self._name = places.upload_name(session)
@@ -54,10 +64,14 @@ class Incoming:
             self._root.unlink(self._name)  # a copy by now: never written to again
         return self._open(os.O_CREAT, 0)
 
-    def resume(self, offset: int) -> None:
-        """Go on at `offset`; raises UploadLost when fewer bytes are there."""
+    def resume(self, offset: int, reached: Digest | None) -> None:
+        """Go on at `offset`, where the digest was `reached`, if that was recorded in this boot.
+
+        Raises UploadLost when fewer bytes are there.
+        """
         with self._lock:
-            self.hash = None
+            self._recorded = offset, reached
+            self._hash = self._hashes.take(self.session, reached)
             status = self._root.status(self._name)
             if status is None or status.st_nlink > 1:
                 self._find_copy(offset)
@@ -107,11 +121,11 @@ class Incoming:
 
     def update(self, parts: Sequence[bytes]) -> Digest | None:
         """Hash more bytes; the digest of all so far."""
-        if self.hash is None:
+        if self._hash is None:
             return None
         for part in parts:
-            self.hash.update(part)
-        return Digest(f"{self.algorithm}:{self.hash.hexdigest()}")
+            self._hash.update(part)
+        return Digest(f"{self.algorithm}:{self._hash.hexdigest()}")
 
     def write(self, parts: Sequence[bytes]) -> None:
         with self._lock:
@@ -139,13 +153,13 @@ class Incoming:
 
     # -- keeping
 
-    def keep(self, expected: Digest, trusted: Digest | None, last: Sequence[bytes] = ()) -> Kept:
+    def keep(self, expected: Digest, last: Sequence[bytes] = ()) -> Kept:
         with self._lock:
             if self._kept is None or last:
                 writer = self._usable()
                 self.update(last)
                 self._append(writer, last)
-                actual = self._digest(writer, expected, trusted)
+                actual = self._digest(writer, digests.algorithm(expected))
                 if actual != expected:
                     raise DigestMismatch(expected, actual)
                 self._sync(writer)
@@ -156,12 +170,12 @@ class Incoming:
             raise DigestMismatch(expected, digest)
         return kept
 
-    def _digest(self, writer: Writer, expected: Digest, trusted: Digest | None) -> Digest:
-        wanted = digests.algorithm(expected)
-        if self.hash is not None and self.algorithm == wanted:
-            return Digest(f"{wanted}:{self.hash.hexdigest()}")
-        if self.hash is None and trusted is not None and digests.algorithm(trusted) == wanted:
-            return trusted
+    def _digest(self, writer: Writer, wanted: str) -> Digest:
+        if self._hash is not None and self.algorithm == wanted:
+            return Digest(f"{wanted}:{self._hash.hexdigest()}")
+        offset, recorded = self._recorded
+        if recorded and writer.offset == offset and digests.algorithm(recorded) == wanted:
+            return recorded
         writer.finish()
         return self._read_again(wanted, writer.offset)
 
@@ -221,10 +235,13 @@ class Incoming:
     # -- letting go
 
     def close(self) -> None:
+        """Who goes on with these bytes in this process goes on with their hash."""
         with self._lock:
             try:
                 if self._writer is not None and self._failed is None:
                     self._writer.finish()
+                    if self._hash is not None:
+                        self._hashes.put(self.session, self._hash)
             finally:
                 self._release()
 

@@ -35,9 +35,7 @@ class Recorded:
         self.offset += len(self.writes[-1])
         return self.offset, Digest(f"digest at {self.offset}")
 
-    async def keep(
-        self, expected: Digest, *, trusted: Digest | None = None, last: Sequence[bytes] = ()
-    ) -> Kept:
+    async def keep(self, expected: Digest, *, last: Sequence[bytes] = ()) -> Kept:
         await self.append(last)
         return Kept(expected, self.offset)
 
