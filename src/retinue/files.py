@@ -27,6 +27,13 @@ MAX_VECTOR = 1024
 
 _READ = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_CAREFULLY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+"""For regular files O_NONBLOCK means nothing; a pipe without a writer would be waited for."""
+_WRONG_KIND = {
+    errno.ELOOP: "is a symbolic link",
+    errno.EISDIR: "is no regular file",
+    errno.ENXIO: "is no regular file",  # a socket, or a pipe to write to
+}
 
 
 class UnsafePath(RetinueError):
@@ -198,16 +205,22 @@ class Root:
             raise
 
     def open(self, name: str, flags: int, mode: int = 0o600) -> int:
-        """Open a file, never through a symbolic link. The caller closes the descriptor."""
+        """Open a regular file, never through a symbolic link. The caller closes the descriptor.
+
+        Whatever else has the name (a pipe, a device, a folder) is UnsafePath, and is not waited
+        for.
+        """
         with self.within(name) as (folder, last):
             try:
-                return self.calls.open(
-                    last, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY, mode, folder
-                )
+                fd = self.calls.open(last, flags | _CAREFULLY, mode, folder)
             except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise UnsafePath(name, "is a symbolic link") from error
+                if error.errno in _WRONG_KIND:
+                    raise UnsafePath(name, _WRONG_KIND[error.errno]) from error
                 raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            self.calls.close(fd)
+            raise UnsafePath(name, "is no regular file")
+        return fd
 
     def status(self, name: str) -> os.stat_result | None:
         """What `lstat` says; None when there is nothing of that name."""

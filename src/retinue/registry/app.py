@@ -43,6 +43,7 @@ from retinue.registry.metrics import Metrics, Shared
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.storage.places import BLOBS
+from retinue.registry.storage.unfinished import require_finished
 from retinue.registry.upkeep import tasks
 from retinue.registry.worker import Task, Worker
 
@@ -238,14 +239,15 @@ def processes(config: Config) -> int:
 def serve(config: Config) -> int:
     """Run the registry until SIGTERM or SIGINT; returns the exit code.
 
-    Raises AddressTaken, AddressUnusable, TracingMissing, BadUsers, BadRule, CatalogUnavailable and what else
-    opening the catalog may raise, before anything is served.
+    Raises AddressTaken, AddressUnusable, TracingMissing, BadUsers, BadRule, RestoreUnfinished,
+    CatalogUnavailable and what else opening the catalog may raise, before anything is served.
     """
     logs.set_up(config.log_format, config.log_level)
     if config.traces:
         traces.require()
     listening.require_free(config.address)
     os.umask(0o077)
+    require_finished(config.data)
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     password = make_admin(config)
     gate(config, time.monotonic, Metrics())

@@ -179,3 +179,29 @@ def test_json_findings_can_be_read_by_programs(served: Serving, ask: Ask) -> Non
     assert json.dumps(ran.json)
     [finding] = ran.json["findings"]
     assert (finding["kind"], finding["repaired"]) == ("damaged bytes", False)
+
+
+def test_a_folder_that_a_restore_left_half_full_is_not_served(
+    served: Serving, ask: Ask, tmp_path: Path
+) -> None:
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "restoring").touch()
+    for words in (("serve", "--listen", "127.0.0.1:1"), ("admin", "fsck")):
+        ran = ask(*words, "--data", fresh)
+        assert (ran.code, ran.err.count("\n")) == (10, 1)
+        assert "restore" in ran.err
+    assert [each.name for each in fresh.iterdir()] == ["restoring"]
+
+
+def test_a_backup_and_a_restore_say_what_they_lack(
+    served: Serving, ask: Ask, tmp_path: Path
+) -> None:
+    damage(Path(served.data))
+    made = ask("admin", "backup", tmp_path / "verified", "--data", served.data, "--verify")
+    assert made.code == 1
+    assert "not copied: sha256:" in made.out
+    assert ask("admin", "backup", tmp_path / "saved", "--data", served.data).code == 0
+    restored = ask("admin", "restore", tmp_path / "saved", "--data", tmp_path / "fresh", "--json")
+    assert (restored.code, restored.json["damaged"]) == (1, 1)
+    assert "hashes to" in restored.json["lost"][0]["why"]

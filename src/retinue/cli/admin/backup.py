@@ -1,7 +1,8 @@
 """`retinue admin backup`: a consistent copy of the store in a new folder, while it serves.
 
 Files get a second name instead of a copy where the file system can; --copy
-makes copies. On PostgreSQL, dump the database with its own tools first.
+makes copies. On PostgreSQL, dump the database with its own tools first. What
+is damaged is named and passed by. Exit code 1: the backup lacks something.
 """
 
 import argparse
@@ -10,17 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retinue.cli import exits, options, serve
-from retinue.cli.render import count, emit, size
+from retinue.cli.render import clean, count, emit, size
 
 if TYPE_CHECKING:
-    from retinue.registry.upkeep.backup import BackupReport
+    from retinue.registry.upkeep.copyreport import CopyReport
+
+
+_ADVICE = ("what is damaged is not in the backup, all else is: see retinue admin fsck",)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="DIR", type=Path, help="a new or empty folder")
     serve.configuration(parser, serve.STORES)
     parser.add_argument("--copy", action="store_true", help="copy files, never link them")
-    parser.add_argument("--verify", action="store_true", help="hash everything that was copied")
+    parser.add_argument("--verify", action="store_true", help="hash everything that is copied")
     options.json(parser)
 
 
@@ -29,13 +33,22 @@ def run(args: argparse.Namespace) -> int:
 
     report = asyncio.run(_backup(args))
     text = f"backed up {count(report.files, 'file')} ({size(report.bytes)}) to {args.target}"
-    if report.missing:
-        text += f"\n{count(report.missing, 'file')} were lost before: see retinue admin fsck"
-    emit({"target": str(args.target), **asdict(report)}, text, as_json=args.json)
-    return exits.FAILED if report.missing else exits.DONE
+    emit(
+        {"target": str(args.target), **asdict(report)},
+        "\n".join([text, *lost(report), *(_ADVICE if not report.whole else ())]),
+        as_json=args.json,
+    )
+    return exits.DONE if report.whole else exits.FAILED
 
 
-async def _backup(args: argparse.Namespace) -> "BackupReport":
+def lost(report: "CopyReport") -> list[str]:
+    """What a copy lacks, a line each."""
+    lines = [clean(f"not copied: {each.digest}: {each.why}") for each in report.lost]
+    more = report.missing + report.damaged - len(lines)
+    return [*lines, f"and {more} more"] if more > 0 else lines
+
+
+async def _backup(args: argparse.Namespace) -> "CopyReport":
     from retinue.cli.admin.store import now, store
     from retinue.registry.upkeep.backup import Source, backup
 

@@ -14,6 +14,7 @@ from retinue.registry.catalog.opening import open_catalog, sqlite_path
 from retinue.registry.config import Config
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.storage.unfinished import require_finished
 
 
 class Store(Struct, frozen=True):
@@ -32,6 +33,7 @@ async def store(args: argparse.Namespace) -> AsyncIterator[Store]:
     """The configured store; raises Missing where none is, and what opening the catalog raises."""
     config = load_config(args)
     database = sqlite_path(config.catalog)
+    require_finished(config.data)
     if not config.data.is_dir() or (database is not None and not database.exists()):
         raise Missing("registry's store", str(config.data), "name its folder with --data")
     catalog = await open_catalog(config.catalog, durable=config.durable)

@@ -80,6 +80,12 @@ _STILL = Sql("""
 _QUARANTINE = Sql("""
     update object set quarantined = :now
     where id = :id and coalesce(location, '') = :location and quarantined is null returning id""")
+_RESIZE = Sql("""
+    update object set size = :size
+    where id = :id and coalesce(location, '') = :location returning id""")
+_UNPLACE = Sql("""
+    update object set location = null, quarantined = :now
+    where id = :id and location = :location returning id""")
 _SCRUBBED = Sql("""
     update object set scrubbed = :now where id = :id and coalesce(location, '') = :location""")
 _OLDEST = Sql("""
@@ -131,6 +137,10 @@ def _digest(value: object) -> Digest:
     return digests.from_bytes(cast("bytes", value))
 
 
+def stored_objects(page: Iterable[Row]) -> list[StoredObject]:
+    return [stored_object(row) for row in page]
+
+
 def stored_object(row: Row) -> StoredObject:
     number, raw, size, location, quarantined = cast(
         "tuple[int, bytes, int, str | None, int | None]", row
@@ -170,6 +180,22 @@ def still(one: StoredObject) -> Change[bool]:
 def quarantine(one: StoredObject, now: int) -> Change[bool]:
     """Serve this copy no longer; False when it was replaced or deleted meanwhile."""
     return bool((yield _QUARANTINE, (now, one.id, one.location or "")))
+
+
+def resize(one: StoredObject, size: int) -> Change[bool]:
+    """Its bytes are right, and this many; False when it was replaced or deleted meanwhile."""
+    return bool((yield _RESIZE, (size, one.id, one.location or "")))
+
+
+def unplace(one: StoredObject, now: int) -> Change[bool]:
+    """It is not where its row says, and what is there may be another's: the row forgets it."""
+    return bool((yield _UNPLACE, (now, one.id, one.location)))
+
+
+def condemn(lost: Iterable[StoredObject], now: int) -> Change[None]:
+    """Serve none of these."""
+    for one in lost:
+        yield from quarantine(one, now)
 
 
 def scrubbed(one: StoredObject, now: int) -> Change[None]:

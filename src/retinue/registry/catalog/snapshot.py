@@ -1,5 +1,6 @@
 """What a backup names, and what a restored catalog forgets (storage rule 9)."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,8 @@ from msgspec import Struct
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
-from retinue.registry.catalog.db import Change, Row, Sql
+from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql
+from retinue.registry.catalog.groupcommit import FAILURES
 from retinue.registry.catalog.sqlite import SqliteFile
 
 PAGE = 500
@@ -46,12 +48,20 @@ def trashed(row: Row) -> str:
 
 
 def vacuum_into(source: Path, target: Path) -> None:
-    """A consistent copy of a SQLite catalog, made while others write. Blocks; sync it after."""
-    connection = SqliteFile(source).writer()
+    """A consistent copy of a SQLite catalog, made while others write. Blocks; sync it after.
+
+    `target` is new, and for the eyes of its owner alone, whatever the folder lets others see: a
+    catalog holds the secret of the registry. Raises CatalogUnavailable, OSError.
+    """
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        connection.execute("vacuum into ?", (str(target),))
-    finally:
-        connection.close()
+        connection = SqliteFile(source).writer()
+        try:
+            connection.execute("vacuum into ?", (str(target),))
+        finally:
+            connection.close()
+    except FAILURES as error:
+        raise CatalogUnavailable(f"{source} cannot be copied: {error}") from error
 
 
 def copies(catalog: Path) -> Iterator[Sequence[Copy]]:

@@ -8,6 +8,7 @@ of it drops the process's POSIX locks, and with them synced commits (storage.md 
 from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -126,22 +127,29 @@ def upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
     try:
         with turn.taken():
             return _upgrade(file, entropy)
-    except FAILURES as error:
+    except (*FAILURES, PermissionError) as error:
         raise CatalogUnavailable(f"{file.path}: {error}") from error
     finally:
         turn.close()
 
 
 def _upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
-    new = not file.path.exists()
     connection = file.writer(make=True)
     try:
-        if new:
-            file.path.chmod(0o600)  # it will hold the secret; its WAL takes the mode over
+        _keep_private(file.path)
         connection.execute("pragma journal_mode = wal")
         return _apply(connection, file.prepared(), entropy)
     finally:
         connection.close()
+
+
+def _keep_private(database: Path) -> None:
+    """It holds the secret, and small content; a WAL that is made later takes the mode over."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        path = database.with_name(f"{database.name}{end}")
+        with suppress(FileNotFoundError):
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
 
 
 def _apply(

@@ -1,16 +1,35 @@
-"""Copies of stored files in another folder of the same layout. Everything here blocks."""
+"""Copies of stored files in another folder of the same layout. Everything here blocks.
+
+A file that is damaged is its own matter (CopyDamaged): whoever copies many goes on with the next.
+What fails on the side that is written to is raised as OSError: then no copy is any good.
+"""
 
 import errno
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from retinue.files import Root, write_all
+from retinue.errors import RetinueError
+from retinue.files import Root, UnsafePath, write_all
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.registry.storage import places
+from retinue.registry.storage.places import InvalidPlace
 
 CHUNK = 1 << 20
+
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What reading fails with for reasons that lie in this process."""
+
+
+class CopyDamaged(RetinueError):
+    """A stored file is not what its digest says, or cannot be read."""
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(f"{location[:200]} {reason}")
+        self.location = location
+        self.reason = reason
 
 
 def make_places(root: Root) -> None:
@@ -37,22 +56,60 @@ def sync_file(root: Root, name: str) -> None:
         root.calls.close(fd)
 
 
-def copy(source: Root, target: Root, location: str, *, link: bool) -> int | None:
+def copy(
+    source: Root,
+    target: Root,
+    location: str,
+    *,
+    link: bool = False,
+    size: int | None = None,
+    digest: Digest | None = None,
+) -> int | None:
     """One file, as a second name (`link`, where the file system can) or as bytes of its own.
 
-    Returns its size in bytes, None when the source has no such file. One that is in the target
-    already is left. Raises OSError, InvalidPlace.
+    `size` is what it should have, `digest` what its bytes should hash to; what differs is not left
+    in the target. Returns its size in bytes, None when the source has no such file. One that is in
+    the target already is left. Raises CopyDamaged; OSError for the target, or for a source that is
+    not where it was opened.
     """
-    name = places.blob_name(location)
-    status = source.status(name)
-    if status is None:
+    there = _size(source, location)
+    if there is None:
         return None
-    there = target.status(name)
-    if there is not None:
-        return there.st_size
-    if not (link and _linked(source, target, name)):
-        _copied(source, target, name)
+    if size is not None and there != size:
+        raise CopyDamaged(location, f"has {there} bytes, not {size}")
+    name = places.blob_name(location)
+    if target.status(name) is not None:
+        return there
+    if link:
+        if digest is not None:
+            _compare(location, digest, _hashed(source, location, digest, lambda _at, _chunk: None))
+        if _linked(source, target, name):
+            return there
+    _copied(source, target, location, digest)
+    return there
+
+
+def _size(source: Root, location: str) -> int | None:
+    try:
+        status = source.status(places.blob_name(location))
+    except (InvalidPlace, UnsafePath, OSError) as error:
+        raise _damage(location, error) from error
+    if status is None:
+        if not source.in_place():
+            raise FileNotFoundError(errno.ENOENT, "was moved or deleted", str(source.path))
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise CopyDamaged(location, "is no regular file")
     return status.st_size
+
+
+def _damage(location: str, error: RetinueError | OSError) -> Exception:
+    """What an error of reading means for this one file; or itself, if it is not the file's."""
+    if isinstance(error, OSError):
+        if error.errno in _OURS:
+            return error
+        return CopyDamaged(location, f"cannot be read: {(error.strerror or str(error)).lower()}")
+    return CopyDamaged(location, f"cannot be read: {error}")
 
 
 def _linked(source: Root, target: Root, name: str) -> bool:
@@ -66,36 +123,68 @@ def _linked(source: Root, target: Root, name: str) -> bool:
     return True
 
 
-def _copied(source: Root, target: Root, name: str) -> None:
-    taking = source.open(name, os.O_RDONLY)
+def _copied(source: Root, target: Root, location: str, digest: Digest | None) -> None:
+    name = places.blob_name(location)
+    giving = target.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        giving = target.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            at = 0
-            while chunk := source.calls.read(taking, CHUNK, at):
-                write_all(target.calls, giving, [chunk], at)
-                at += len(chunk)
+            actual = _hashed(
+                source,
+                location,
+                digest,
+                lambda at, chunk: write_all(target.calls, giving, [chunk], at),
+            )
+            _compare(location, digest, actual)
             target.calls.sync(giving)
         finally:
             target.calls.close(giving)
-    finally:
-        source.calls.close(taking)
+    except CopyDamaged:
+        target.unlink(name)
+        raise
 
 
-def digest_of_copy(root: Root, location: str, algorithm: str) -> Digest:
-    """What the bytes of a file hash to. Raises OSError."""
-    hasher = digests.hasher(algorithm)
-    fd = root.open(places.blob_name(location), os.O_RDONLY)
+def _compare(location: str, digest: Digest | None, actual: Digest | None) -> None:
+    if actual != digest:
+        raise CopyDamaged(location, f"hashes to {actual}, not {digest}")
+
+
+def _hashed(
+    source: Root, location: str, digest: Digest | None, each: Callable[[int, bytes], None]
+) -> Digest | None:
+    """Read a file once, giving every chunk to `each`; its digest by the algorithm of `digest`."""
+    algorithm = None if digest is None else digests.algorithm(digest)
+    hasher = None if algorithm is None else digests.hasher(algorithm)
+    at = 0
+    for chunk in _chunks(source, location):
+        each(at, chunk)
+        at += len(chunk)
+        if hasher is not None:
+            hasher.update(chunk)
+    return None if hasher is None else digests.parse(f"{algorithm}:{hasher.hexdigest()}")
+
+
+def _chunks(source: Root, location: str) -> Iterator[bytes]:
+    """Raises CopyDamaged for whatever fails here."""
+    try:
+        fd = source.open(places.blob_name(location), os.O_RDONLY)
+    except (UnsafePath, OSError) as error:
+        raise _damage(location, error) from error
     try:
         at = 0
-        while chunk := root.calls.read(fd, CHUNK, at):
-            hasher.update(chunk)
+        while chunk := _read(source, fd, at, location):
+            yield chunk
             at += len(chunk)
     finally:
-        root.calls.close(fd)
-    return digests.parse(f"{algorithm}:{hasher.hexdigest()}")
+        source.calls.close(fd)
 
 
-def is_empty(folder: Path, besides: Iterable[str] = ()) -> bool:
+def _read(source: Root, fd: int, at: int, location: str) -> bytes:
+    try:
+        return source.calls.read(fd, CHUNK, at)
+    except OSError as error:
+        raise _damage(location, error) from error
+
+
+def is_empty(folder: Path) -> bool:
     """Whether a folder is absent, or has nothing in it."""
-    return not folder.exists() or not ({one.name for one in folder.iterdir()} - set(besides))
+    return not folder.exists() or not any(folder.iterdir())

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from retinue.files import CALLS, Calls, Root, make_folders
+from retinue.files import CALLS, Calls, Root, UnsafePath, make_folders
 from retinue.oci.digest import Digest
 from retinue.registry.storage import places
 from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, StorageFailed
@@ -275,7 +275,7 @@ class _Reader:
 def _open_copy(root: Root, location: str) -> int:
     try:
         return root.open(places.blob_name(location), os.O_RDONLY)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UnsafePath) as error:  # nothing, or what is no file of ours
         _require(root)
         raise CopyLost(location, 0) from error
 

@@ -13,19 +13,20 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from retinue.errors import RetinueError
 from retinue.files import Root, make_folders
-from retinue.oci import digest as digests
-from retinue.oci.digest import Digest
-from retinue.registry.catalog import meta, snapshot, trash
+from retinue.registry.catalog import check, meta, snapshot, trash
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.opening import sqlite_path
 from retinue.registry.catalog.snapshot import Copy
 from retinue.registry.storage import copying, places
+from retinue.registry.storage.copying import CopyDamaged
+from retinue.registry.upkeep.copyreport import CopyReport
+from retinue.registry.upkeep.soundness import unsound_rows
 
 FORMAT = 1
 NOTE = "backup.json"
@@ -33,8 +34,6 @@ CATALOG = "catalog.db"
 SECOND = 1_000_000
 HOLD = 600 * SECOND
 """How long a hold lasts that nobody renews: a backup that dies stops no collection for ever."""
-MOST_MISSING = 1_000
-"""Missing files that a report names."""
 
 
 class TargetNotEmpty(RetinueError):
@@ -54,16 +53,6 @@ class HoldLost(RetinueError):
             "remove it and begin again"
         )
         self.target = target
-
-
-class CopyDamaged(RetinueError):
-    """A file of a backup is not what its digest says."""
-
-    def __init__(self, location: str, expected: str, actual: str) -> None:
-        super().__init__(f"{location} should be {expected}, but is {actual}")
-        self.location = location
-        self.expected = expected
-        self.actual = actual
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +78,6 @@ class Note:
     bytes: int
 
 
-@dataclass(slots=True)
-class BackupReport:
-    """`missing`: digests whose files were lost before (fsck tells more)."""
-
-    files: int = 0
-    bytes: int = 0
-    missing: int = 0
-    missing_digests: list[str] = field(default_factory=list)
-
-    def lost(self, digest: str) -> None:
-        self.missing += 1
-        if len(self.missing_digests) < MOST_MISSING:
-            self.missing_digests.append(digest)
-
-
 async def backup(
     source: Source,
     target: Path,
@@ -111,11 +85,12 @@ async def backup(
     clock: Callable[[], int],
     link: bool = True,
     verify: bool = False,
-) -> BackupReport:
+) -> CopyReport:
     """Make one in `target`, which is new or empty.
 
     `link`: files get a second name where the file system can, instead of a copy. `verify`: hash
-    what was copied. Raises TargetNotEmpty, HoldLost, CopyDamaged, CatalogUnavailable, OSError.
+    everything. What is damaged is reported, and is no part of the backup. Raises TargetNotEmpty,
+    HoldLost, CatalogUnavailable, OSError.
     """
     if not await asyncio.to_thread(copying.is_empty, target):
         raise TargetNotEmpty(target)
@@ -125,8 +100,10 @@ async def backup(
     try:
         with Root(source.data) as taking, Root(target) as giving:
             await asyncio.to_thread(copying.make_places, giving)
-            work = Copying(taking, giving, link, verify, BackupReport())
+            work = Copying(taking, giving, link, verify, CopyReport())
             await _copy_all(source, target, hold, work)
+            if verify:
+                await _check_rows(source.catalog, hold, work.report)
             await _finish(source, hold, work)
     finally:
         await hold.release()
@@ -141,7 +118,7 @@ class Copying:
     giving: Root
     link: bool
     verify: bool
-    report: BackupReport
+    report: CopyReport
 
 
 class Hold:
@@ -207,29 +184,37 @@ async def _all_copies(catalog: Catalog) -> AsyncIterator[Sequence[Copy]]:
     async for page in catalog.pages(snapshot.LIVE_COPIES, 0):
         yield [snapshot.copy_of(row) for row in page]
     async for page in catalog.pages(snapshot.TRASHED, ""):
-        locations = map(snapshot.trashed, page)
+        locations = filter(places.is_location, map(snapshot.trashed, page))
         yield [Copy(each, None, places.digest_of(each)) for each in locations]
 
 
+async def _check_rows(catalog: Catalog, hold: Hold, report: CopyReport) -> None:
+    """Bytes that are rows are in the copy of the database as they are."""
+    async for page in catalog.pages(check.ALL_OBJECTS, 0):
+        sound = [one for one in check.stored_objects(page) if not one.quarantined]
+        async for one, problem in unsound_rows(catalog, sound):
+            report.spoilt(one.digest, "", problem.what)
+        await hold.renew()
+
+
 def _copy(work: Copying, one: Copy) -> None:
-    size = copying.copy(work.taking, work.giving, one.location, link=work.link)
-    if size is None:
-        if one.size is not None:  # of the trash, a file may be removed already
-            work.report.lost(one.digest)
+    report, digest = work.report, one.digest
+    try:
+        size = copying.copy(
+            work.taking,
+            work.giving,
+            one.location,
+            link=work.link,
+            size=one.size,
+            digest=digest if work.verify else None,
+        )
+    except CopyDamaged as damage:
+        report.spoilt(digest, one.location, damage.reason)
         return
-    if one.size is not None and size != one.size:
-        raise CopyDamaged(one.location, f"{one.size} bytes long", f"{size}")
-    if work.verify:
-        verify_copy(work.giving, one.location, one.digest)
-    work.report.files += 1
-    work.report.bytes += size
-
-
-def verify_copy(root: Root, location: str, digest: Digest) -> None:
-    """Raises CopyDamaged."""
-    actual = copying.digest_of_copy(root, location, digests.algorithm(digest))
-    if actual != digest:
-        raise CopyDamaged(location, digest, actual)
+    if size is not None:
+        report.copied(size)
+    elif one.size is not None:  # of the trash, a file may be removed already
+        report.lacks(digest, one.location)
 
 
 async def _finish(source: Source, hold: Hold, work: Copying) -> None:

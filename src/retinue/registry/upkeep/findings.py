@@ -12,6 +12,8 @@ class Kind(StrEnum):
 
     MISSING_BYTES = "missing bytes"
     DAMAGED_BYTES = "damaged bytes"
+    WRONG_LOCATION = "wrong location"
+    WRONG_SIZE = "wrong size"
     QUARANTINED = "quarantined"
     UNREADABLE = "unreadable manifest"
     WRONG_LINKS = "wrong links"

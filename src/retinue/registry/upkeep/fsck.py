@@ -4,30 +4,27 @@ Every doubt is looked at again in the transaction that repairs it, so that pushe
 that go on meanwhile are no findings.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
 
-from retinue.oci import digest as digests
 from retinue.registry.catalog import check, expiry, trash
 from retinue.registry.catalog.check import StoredObject
-from retinue.registry.catalog.db import Catalog
+from retinue.registry.catalog.db import Catalog, Change
 from retinue.registry.catalog.look import look
 from retinue.registry.storage import places
-from retinue.registry.storage.blobstore import BlobStore, CopyLost, LocalFile
+from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.upkeep.checklinks import check_links
 from retinue.registry.upkeep.findings import LINKS, Finding, FsckReport, Kind
-from retinue.registry.upkeep.reading import hash_stored
+from retinue.registry.upkeep.soundness import Problem, file_problem, unsound_rows
 
 T = TypeVar("T")
 
 STORAGE_PAGE = 500
 """Names that are looked up at a time."""
-INLINE_PAGE = 100
-"""Rows of bytes that are in memory at a time; most have at most 64 KiB."""
 
 
 class Checks(Struct, frozen=True):
@@ -109,7 +106,7 @@ async def _pages(found: AsyncIterator[T]) -> AsyncIterator[list[T]]:
 
 async def _objects(catalog: Catalog, blobs: BlobStore, checks: Checks, report: FsckReport) -> None:
     async for page in catalog.pages(check.ALL_OBJECTS, 0):
-        objects = [check.stored_object(row) for row in page]
+        objects = check.stored_objects(page)
         report.objects += len(objects)
         report.bytes += sum(one.size for one in objects)
         for one in objects:
@@ -117,8 +114,7 @@ async def _objects(catalog: Catalog, blobs: BlobStore, checks: Checks, report: F
                 what = "damaged earlier, and not served; push it again"
                 report.add(Finding(Kind.QUARANTINED, "", one.digest, what, repaired=False))
         sound = [one for one in objects if not one.quarantined]
-        for start in range(0, len(sound), INLINE_PAGE):
-            await _some_objects(sound[start : start + INLINE_PAGE], catalog, blobs, checks, report)
+        await _some_objects(sound, catalog, blobs, checks, report)
 
 
 async def _some_objects(
@@ -128,63 +124,30 @@ async def _some_objects(
     checks: Checks,
     report: FsckReport,
 ) -> None:
-    bodies = await look(catalog, check.inline(_inline_ids(objects)))
+    async for one, problem in unsound_rows(catalog, objects):
+        await _damaged(one, problem, catalog, checks, report)
     for one in objects:
-        if one.location is None:
-            problem = _inline_problem(one, bodies)
-        else:
-            problem = await _file_problem(one, one.location, blobs, hashing=checks.hash_files)
-        if problem is not None:
-            await _damaged(one, problem, catalog, checks, report)
-
-
-def _inline_ids(objects: Iterable[StoredObject]) -> list[int]:
-    return [one.id for one in objects if one.location is None]
-
-
-Problem = tuple[Kind, str]
-
-
-def _inline_problem(one: StoredObject, bodies: Mapping[int, bytes]) -> Problem | None:
-    body = bodies.get(one.id)
-    if body is None:
-        return Kind.MISSING_BYTES, "has neither a file nor a row of bytes"
-    actual = digests.of(body, digests.algorithm(one.digest))
-    if actual != one.digest or len(body) != one.size:
-        return Kind.DAMAGED_BYTES, f"its {len(body)} bytes hash to {actual}"
-    return None
-
-
-async def _file_problem(
-    one: StoredObject, location: str, blobs: BlobStore, *, hashing: bool
-) -> Problem | None:
-    found = await blobs.locate(location)
-    if found is None:
-        return Kind.MISSING_BYTES, f"its file {location} is not there"
-    if isinstance(found, LocalFile) and found.size != one.size:
-        return Kind.DAMAGED_BYTES, f"its file has {found.size} bytes, not {one.size}"
-    return await hash_problem(one, location, blobs) if hashing else None
-
-
-async def hash_problem(one: StoredObject, location: str, blobs: BlobStore) -> Problem | None:
-    """Read all of a file."""
-    try:
-        actual, size = await hash_stored(blobs, one.digest, location)
-    except CopyLost as error:
-        return Kind.MISSING_BYTES, str(error)
-    if actual != one.digest:
-        return Kind.DAMAGED_BYTES, f"its {size} bytes hash to {actual}"
-    return None
+        if one.location is not None:
+            found = await file_problem(one, one.location, blobs, hashing=checks.hash_files)
+            if found is not None:
+                await _damaged(one, found, catalog, checks, report)
 
 
 async def _damaged(
     one: StoredObject, problem: Problem, catalog: Catalog, checks: Checks, report: FsckReport
 ) -> None:
     """Quarantined, so that clients push it again; it may also be gone by now."""
-    kind, what = problem
     if checks.repair:
-        real = await catalog.commit(partial(check.quarantine, one, checks.now))
+        real = await catalog.commit(partial(_mend, one, problem, checks.now))
     else:
         real = await look(catalog, check.still(one))
     if real:
-        report.add(Finding(kind, "", one.digest, what, repaired=checks.repair))
+        report.add(Finding(problem.kind, "", one.digest, problem.what, repaired=checks.repair))
+
+
+def _mend(one: StoredObject, problem: Problem, now: int) -> Change[bool]:
+    if problem.size is not None:
+        return (yield from check.resize(one, problem.size))
+    if problem.kind is Kind.WRONG_LOCATION:
+        return (yield from check.unplace(one, now))
+    return (yield from check.quarantine(one, now))

@@ -2,25 +2,25 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from retinue.errors import RetinueError
 from retinue.files import Root, make_folders
-from retinue.registry.catalog import migrate, snapshot
+from retinue.oci.digest import Digest
+from retinue.registry.catalog import check, migrate, snapshot
+from retinue.registry.catalog.check import StoredObject
+from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.migrate import SchemaTooNew
 from retinue.registry.catalog.opening import open_catalog, sqlite_path
-from retinue.registry.catalog.snapshot import Copy
-from retinue.registry.storage import copying, places
-from retinue.registry.upkeep.backup import (
-    CATALOG,
-    FORMAT,
-    NOTE,
-    CopyDamaged,
-    Note,
-    TargetNotEmpty,
-    verify_copy,
-)
+from retinue.registry.storage import copying, places, unfinished
+from retinue.registry.storage.copying import CopyDamaged
+from retinue.registry.storage.unfinished import require_finished
+from retinue.registry.upkeep.backup import CATALOG, FORMAT, NOTE, Note, TargetNotEmpty
+from retinue.registry.upkeep.copyreport import CopyReport
+from retinue.registry.upkeep.soundness import unsound_rows
 
 MAX_NOTE = 64 * 1024
 
@@ -45,15 +45,6 @@ class OtherDatabase(RetinueError):
         self.wanted = wanted
 
 
-@dataclass(slots=True)
-class RestoreReport:
-    """What was copied; `missing` files were lost before the backup was made."""
-
-    files: int = 0
-    bytes: int = 0
-    missing: int = 0
-
-
 def read_note(folder: Path) -> Note:
     """What a backup says of itself. Raises NoBackup, and SchemaTooNew when it is too new for us."""
     try:
@@ -71,21 +62,15 @@ def read_note(folder: Path) -> Note:
     return note
 
 
-async def restore(
-    folder: Path,
-    data: Path,
-    database: str,
-    *,
-    now: int,
-    grace: int,
-    verify: bool = False,
-) -> RestoreReport:
+async def restore(folder: Path, data: Path, database: str, *, now: int, grace: int) -> CopyReport:
     """Make a registry in `data`, which is new or empty, of the backup in `folder`.
 
-    Uploads, leases and holds are forgotten, and collection begins `grace` microseconds from `now`.
-    With PostgreSQL, restore the dump to `database` first. The catalog comes last, so that a restore
-    that was interrupted leaves no registry. Raises NoBackup, SchemaTooNew, OtherDatabase,
-    TargetNotEmpty, CopyDamaged, CatalogUnavailable, OSError.
+    All bytes are hashed while they are copied. What is damaged or missing is reported, and is
+    quarantined in the new catalog: it is not served, and a push brings it back. Uploads, leases
+    and holds are forgotten, and collection begins `grace` microseconds from `now`.
+    With PostgreSQL, restore the dump to `database` first. Until the end the folder is marked, and
+    nothing serves it. Raises NoBackup, SchemaTooNew, OtherDatabase, TargetNotEmpty,
+    CatalogUnavailable, OSError.
     """
     note = await asyncio.to_thread(read_note, folder)
     path = sqlite_path(database)
@@ -93,58 +78,102 @@ async def restore(
     if note.database != kind:
         raise OtherDatabase(note.database, kind)
     await asyncio.to_thread(_require_empty, data, path)
-    report = await asyncio.to_thread(_files, folder, data, path, verify)
+    work = Restoring(folder, data)
+    await asyncio.to_thread(work.files, path)
     if path is not None:
         await asyncio.to_thread(_catalog, folder / CATALOG, path)
     catalog = await open_catalog(database)
     try:
+        await work.condemn(catalog, now)
         await catalog.commit(lambda: snapshot.settle(now + grace))
     finally:
         await catalog.close()
-    return report
+    await asyncio.to_thread(work.finish)
+    return work.report
 
 
 def _require_empty(data: Path, catalog: Path | None) -> None:
+    require_finished(data)
     if not copying.is_empty(data):
         raise TargetNotEmpty(data)
     if catalog is not None and catalog.exists():
         raise TargetNotEmpty(catalog)
 
 
-def _files(folder: Path, data: Path, catalog: Path | None, verify: bool) -> RestoreReport:
-    make_folders(data)
-    report = RestoreReport()
-    with Root(folder) as taking, Root(data) as giving:
-        copying.make_places(giving)
-        if catalog is None:
-            _every_file(taking, giving, report)
+class Restoring:
+    """Files from `folder` to `data`, and what the report says of them. Blocks, but for `condemn`."""
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self.report = CopyReport()
+        self._folder = folder
+        self._data = data
+        self._damaged: set[str] = set()
+
+    def files(self, catalog: Path | None) -> None:
+        """All that the catalog names; without one (PostgreSQL), all that there are."""
+        make_folders(self._data)
+        with Root(self._folder) as taking, Root(self._data) as giving:
+            unfinished.begin(giving)
+            copying.make_places(giving)
+            for location, digest, size in _named(taking, catalog):
+                self._file(taking, giving, location, digest, size)
+            copying.sync_places(giving)
+
+    def _file(
+        self, taking: Root, giving: Root, location: str, digest: Digest, size: int | None
+    ) -> None:
+        try:
+            copied = copying.copy(taking, giving, location, size=size, digest=digest)
+        except CopyDamaged as damage:
+            self._damaged.add(location)
+            self.report.spoilt(digest, location, damage.reason)
         else:
-            for page in snapshot.copies(folder / CATALOG):
-                for one in page:
-                    _file(taking, giving, one, verify, report)
-        copying.sync_places(giving)
-    return report
+            if copied is not None:
+                self.report.copied(copied)
+
+    async def condemn(self, catalog: Catalog, now: int) -> None:
+        """Quarantine what the catalog names and this restore does not have."""
+        with Root(self._data) as root:
+            async for page in catalog.pages(check.ALL_OBJECTS, 0):
+                objects = check.stored_objects(page)
+                sound = [one for one in objects if not one.quarantined]
+                lost = [one for one in objects if not _there(root, one)]
+                for one in lost:
+                    if one.location not in self._damaged:
+                        self.report.lacks(one.digest, one.location or "")
+                async for one, problem in unsound_rows(catalog, sound):
+                    self.report.spoilt(one.digest, "", problem.what)
+                    lost.append(one)
+                if lost:
+                    await catalog.commit(partial(check.condemn, lost, now))
+
+    def finish(self) -> None:
+        with Root(self._data) as root:
+            unfinished.end(root)
 
 
-def _file(taking: Root, giving: Root, one: Copy, verify: bool, report: RestoreReport) -> None:
-    size = copying.copy(taking, giving, one.location, link=False)
-    if size is None:
-        report.missing += 1
+def _there(root: Root, one: StoredObject) -> bool:
+    """Files that were not whole were not copied."""
+    if one.location is None:
+        return True
+    if not places.is_location(one.location):
+        return False
+    status = root.status(places.blob_name(one.location))
+    return status is not None and status.st_size == one.size
+
+
+def _named(taking: Root, catalog: Path | None) -> Iterator[tuple[str, Digest, int | None]]:
+    """Locations, what their bytes should hash to, and their sizes where these are known."""
+    if catalog is not None:
+        for page in snapshot.copies(taking.path / CATALOG):
+            for one in page:
+                yield one.location, one.digest, one.size
         return
-    if size != one.size:
-        raise CopyDamaged(one.location, f"{one.size} bytes long", f"{size}")
-    if verify:
-        verify_copy(giving, one.location, one.digest)
-    report.files += 1
-    report.bytes += size
-
-
-def _every_file(taking: Root, giving: Root, report: RestoreReport) -> None:
     for fan in places.FANOUT:
         for name, _ in taking.entries(f"{places.BLOBS}/{fan}"):
-            size = copying.copy(taking, giving, f"{fan}/{name}", link=False)
-            report.files += 1
-            report.bytes += size or 0
+            location = f"{fan}/{name}"
+            if places.is_location(location):
+                yield location, places.digest_of(location), None
 
 
 def _catalog(source: Path, target: Path) -> None:

@@ -15,7 +15,8 @@ from retinue.registry.catalog import check
 from retinue.registry.catalog.check import StoredObject
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.look import look
-from retinue.registry.storage.blobstore import BlobStore, CopyLost
+from retinue.registry.storage.blobstore import BlobStore, CopyLost, StorageFailed
+from retinue.registry.storage.places import InvalidPlace
 
 PAGE = 20
 """Files that are picked at a time."""
@@ -96,6 +97,10 @@ async def _is_sound(
                 hasher.update(chunk)
                 report.bytes += len(chunk)
                 await pause(len(chunk) / rate)
-    except CopyLost:  # or deleted meanwhile: then no row is left to quarantine
+    except (CopyLost, InvalidPlace):  # or deleted meanwhile: then no row is left to quarantine
+        return False
+    except StorageFailed as error:
+        await blobs.require()  # a store that is away is no damage of this file
+        _log.error("a stored file cannot be read: %s", error)
         return False
     return hasher.hexdigest() == digests.encoded(one.digest)

@@ -237,3 +237,16 @@ async def test_what_a_killed_process_acknowledged_is_there(tmp_path: Path) -> No
     await catalog.close()
     assert len(told) >= 3 * 350
     assert missing == []
+
+
+def test_a_catalog_that_others_could_read_is_made_private(file: SqliteFile) -> None:
+    """As a copy is, that was made by hand."""
+    reading = file.reader()
+    reading.execute("select 1 from meta").fetchall()
+    files = [file.path, *file.path.parent.glob("catalog.db-*")]
+    assert len(files) == 3
+    for each in files:
+        each.chmod(0o644)
+    upgrade(file, bytes)
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    reading.close()
