@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from retinue.cli.output import note
 from retinue.cli.render import clean
 from retinue.errors import RetinueError
+from retinue.wire.masks import masked
 
 DONE = 0
 FAILED = 1
@@ -129,6 +130,7 @@ CODES: Mapping[str, int] = {
     "retinue.registry.catalog.migrate.MigrationEdited": WRONG_CONTENT,
     "retinue.registry.catalog.migrate.MigrationsBroken": FAILED,
     "retinue.registry.catalog.migrate.SchemaTooNew": UNSUPPORTED,
+    "retinue.registry.catalog.opening.DatabaseMalformed": USAGE,
     "retinue.registry.catalog.opening.DatabaseUnknown": USAGE,
     "retinue.registry.catalog.opening.DriverMissing": UNSUPPORTED,
     "retinue.registry.catalog.sqlite.LibraryTooOld": UNSUPPORTED,
@@ -194,4 +196,4 @@ def _text(problem: BaseException) -> str:
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{problem.filename}: " if problem.filename else ""
         return f"{where}{problem.strerror.lower()}"
-    return clean(" ".join(str(problem).split()))
+    return clean(masked(" ".join(str(problem).split())))

@@ -28,7 +28,7 @@ from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
 from retinue.registry.catalog.opening import migrate_now, open_catalog
-from retinue.registry.config import Config
+from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http import listening, logs, memory, operations, traces
@@ -242,7 +242,7 @@ def serve(config: Config) -> int:
     Raises AddressTaken, AddressUnusable, TracingMissing, BadUsers, BadRule, RestoreUnfinished,
     CatalogUnavailable and what else opening the catalog may raise, before anything is served.
     """
-    logs.set_up(config.log_format, config.log_level)
+    logs.set_up(config.log_format, config.log_level, secret_parts(config))
     if config.traces:
         traces.require()
     listening.require_free(config.address)

@@ -1,7 +1,6 @@
 """Every option of the registry, once. Flags, environment, file and docs derive from `Config`."""
 # ruff: noqa: RUF009 -- option() returns a field
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, fields
@@ -23,6 +22,7 @@ from retinue.registry.options import (
     Option,
     option,
 )
+from retinue.wire.masks import masked, secrets
 
 PREFIX = "RETINUE_"
 FILE_VARIABLE = "RETINUE_CONFIG"  # names the configuration file; read by the command line
@@ -35,7 +35,7 @@ class BadOption(RetinueError):
     """An option has a value that it cannot have. `origin` says where the value was given."""
 
     def __init__(self, name: str, origin: str, reason: str) -> None:
-        super().__init__(f"{name} ({origin}): {reason}")
+        super().__init__(masked(f"{name} ({origin}): {reason}"))
         self.name = name
         self.origin = origin
         self.reason = reason
@@ -59,9 +59,6 @@ class UnreadableFile(RetinueError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
-
-
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +262,17 @@ def explain(
 
 
 def _shown(value: object) -> object:
-    """Passwords inside of URLs are not for the eyes of whoever reads a listing."""
-    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+    """Secrets inside of URLs are not for the eyes of whoever reads a listing."""
+    if isinstance(value, tuple):
+        return tuple(map(_shown, value))
+    return masked(value) if isinstance(value, str) else value
+
+
+def secret_parts(config: Config) -> frozenset[str]:
+    """What no log may say: secrets inside of URLs of any option."""
+    values = (getattr(config, each.name) for each in fields(config))
+    texts = [text for value in values for text in (value if isinstance(value, tuple) else (value,))]
+    return frozenset().union(*(secrets(text) for text in texts if isinstance(text, str)))
 
 
 def _given(

@@ -125,6 +125,44 @@ def test_settings_say_where_they_come_from(
     assert " 2h " in text
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--database", "postgresql://a@db/x?password=hush"), 0),
+        (("--traces", "http://otel/?token=hush"), 0),
+        (("--traces", "http://hush@otel/#hush"), 0),
+        (("--notice", "see https://wiki/?key=hush"), 0),
+        (("--rules", "anonymous read http://a:hush@b"), 0),
+        (("--external-url", "http://a:hush@b/?hush"), 2),
+        (("--listen", "http://a:hush@b"), 2),
+    ],
+)
+def test_no_setting_shows_a_secret_of_its_url(
+    ask: Ask, words: tuple[str, ...], code: int, form: tuple[str, ...]
+) -> None:
+    ran = ask("admin", "config", *words, *form)
+    assert ran.code == code
+    assert "hush" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hush%zz@127.0.0.1:1/x",
+        "postgresql://127.0.0.1:1/x?password=hush&nonsense=hush",
+        "postgres://u:hush@[::1/x",
+    ],
+)
+def test_a_database_whose_url_is_wrong_is_a_wrong_option(
+    ask: Ask, tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    ran = ask("admin", "fsck", "--data", tmp_path / "data", "--database", url)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "hush" not in ran.err
+
+
 def test_lists_are_repeated_flags(ask: Ask) -> None:
     ran = ask(
         "admin", "config", "--rules", "anonymous read a", "--rules", "users write b", "--json"

@@ -41,13 +41,27 @@ class DriverMissing(RetinueError):
         self.extra = extra
 
 
-def _postgres() -> ModuleType:
+class DatabaseMalformed(RetinueError):
+    """The URL of a database cannot be read. What is wrong is not told: it may be the password."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the postgresql:// URL cannot be read: percent-encode what is special in user and "
+            "password, and use the parameters of libpq alone"
+        )
+
+
+def _postgres(url: str) -> ModuleType:
+    """The driver. Raises DriverMissing, DatabaseMalformed."""
     try:
-        return import_module("retinue.registry.catalog.postgres")
+        driver = import_module("retinue.registry.catalog.postgres")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "psycopg":
             raise
         raise DriverMissing("postgres") from error
+    if not driver.readable(url):
+        raise DatabaseMalformed
+    return driver
 
 
 async def open_catalog(
@@ -56,7 +70,7 @@ async def open_catalog(
     """Migrate where needed, and connect. Called in the process that will use it, after any fork.
 
     `durable`: a commit is on the disk when it returns. `entropy`: n bytes nobody can guess.
-    Raises DatabaseUnknown, CatalogUnavailable, SchemaTooNew, MigrationEdited, MigrationsBroken,
+    Raises DatabaseUnknown, DatabaseMalformed, CatalogUnavailable, SchemaTooNew, MigrationEdited, MigrationsBroken,
     NetworkFilesystem, LibraryTooOld, DriverMissing.
     """
     path = sqlite_path(database)
@@ -64,7 +78,7 @@ async def open_catalog(
         file = sqlite.SqliteFile(path, durable=durable)
         await asyncio.to_thread(sqlite.upgrade, file, entropy)
         return sqlite.SqliteCatalog(file)
-    postgres = _postgres()
+    postgres = _postgres(database)
     await postgres.upgrade(database, entropy)
     opened: Catalog = postgres.PostgresCatalog(database, durable=durable, random=random.random)
     return opened
@@ -78,5 +92,5 @@ def migrate_now(database: str, *, entropy: Callable[[int], bytes] = os.urandom) 
     path = sqlite_path(database)
     if path is not None:
         return sqlite.upgrade(sqlite.SqliteFile(path), entropy)
-    applied: Sequence[int] = asyncio.run(_postgres().upgrade(database, entropy))
+    applied: Sequence[int] = asyncio.run(_postgres(database).upgrade(database, entropy))
     return applied

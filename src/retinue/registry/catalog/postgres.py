@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from retinue.registry.catalog import meta, migrate
@@ -45,6 +46,15 @@ _MIGRATING = 0x52_65_74_69_6E_75_65
 
 class _Lost(Exception):
     """The connection went before `commit` was sent: nothing was kept."""
+
+
+def readable(url: str) -> bool:
+    """Whether the driver can make anything of it."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    return True
 
 
 async def upgrade(url: str, entropy: Callable[[int], bytes]) -> Sequence[int]:

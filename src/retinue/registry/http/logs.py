@@ -2,14 +2,18 @@
 
 import json
 import logging
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
 from retinue.registry.http.exchange import Request
+from retinue.wire.masks import MASK, masked
 
 MAX_PATH = 512
+LIBRARIES = ("opentelemetry", "psycopg", "requests", "urllib3")
+"""Loggers of what the registry connects to others with."""
 
 
 class AccessLine(Struct, frozen=True):
@@ -75,11 +79,30 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
-def set_up(form: str, level: str) -> None:
-    """Send the logs of this process to standard error. `form`: human or json."""
+class Discreet(logging.Formatter):
+    """Another one's lines, without `secrets`, and without what stands secretly in URLs."""
+
+    def __init__(self, lines: logging.Formatter, secrets: Collection[str]) -> None:
+        super().__init__()
+        self._lines = lines
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = self._lines.format(record)
+        for each in self._secrets:
+            text = text.replace(each, MASK)
+        return masked(text)
+
+
+def set_up(form: str, level: str, secrets: Collection[str] = ()) -> None:
+    """Send the logs of this process to standard error. `form`: human or json.
+
+    What libraries warn of comes the same way: an exporter of traces names its URL, secrets and all.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(Machine() if form == "json" else Human())
-    root = logging.getLogger("retinue")
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    root.propagate = False
+    handler.setFormatter(Discreet(Machine() if form == "json" else Human(), secrets))
+    for name, least in {"retinue": level.upper(), **dict.fromkeys(LIBRARIES, "WARNING")}.items():
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(least)
+        logger.propagate = False

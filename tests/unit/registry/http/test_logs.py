@@ -6,8 +6,9 @@ import pytest
 
 import rsgi
 from retinue.registry.access.principal import Principal
+from retinue.registry.config import Config, secret_parts
 from retinue.registry.http.exchange import Request
-from retinue.registry.http.logs import AccessLine, Human, Machine
+from retinue.registry.http.logs import AccessLine, Human, Machine, set_up
 
 
 def record(message: str, **more: object) -> logging.LogRecord:
@@ -53,3 +54,25 @@ def test_requests_are_told_without_query_or_headers_or_control_characters(
 
 def test_what_others_send_cannot_steer_a_terminal() -> None:
     assert "\x1b" not in Human().format(record("name \x1b[2J\x07"))
+
+
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_no_log_says_what_is_secret_in_a_url(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Config(
+        traces="http://otel/v1?token=h%75sh1", database="postgresql://a:hush2@db/x?passfile=hush3"
+    )
+    names = ("retinue.server", "opentelemetry.exporter", "urllib3.connectionpool")
+    before = {name.partition(".")[0]: logging.getLogger(name.partition(".")[0]) for name in names}
+    kept = {name: (logger.handlers[:], logger.propagate) for name, logger in before.items()}
+    try:
+        set_up(form, "info", secret_parts(config))
+        for name in names:
+            logging.getLogger(name).warning("no answer from url: /v1?token=h%%75sh1 (hush2)")
+            logging.getLogger(name).warning("http://elsewhere/?key=hush4 says hush1, hush3")
+    finally:
+        for name, (handlers, propagate) in kept.items():
+            before[name].handlers[:], before[name].propagate = handlers, propagate
+    told = capsys.readouterr().err
+    assert told.count("no answer from") == len(names)
+    assert "hush" not in told
+    assert "h%75sh" not in told
