@@ -61,7 +61,15 @@ async def question(
 ) -> Question:
     """What to ask under a policy, with the revocation list that it names."""
     found = await _revocations(reached, policy)
-    return Question(policy, Operation(operation), found, image, platform, told)
+    named = None if image is None else _place(image)
+    return Question(policy, Operation(operation), found, named, platform, told)
+
+
+def _place(image: str) -> str:
+    named = parse(image)
+    if named.tag is not None or named.digest is not None:
+        raise BadUsage(f"--as {image[:160]!r}", "name HOST/REPOSITORY, without tag and digest")
+    return named.place
 
 
 async def _revocations(reached: Client, policy: Policy) -> "Revocations | None":
@@ -137,7 +145,7 @@ def _aliases(manifest: Manifest) -> tuple[Digest, ...]:
 def image_of(location: Location) -> str:
     """The name that rules match: HOST/REPOSITORY; of files, how they are referred to."""
     if isinstance(location, Reference):
-        return f"{location.host}/{location.repository}"
+        return location.place
     return str(location)
 
 

@@ -61,8 +61,6 @@ def host_of(text: str) -> str:
         reference = None
     if reference is None or reference.repository not in {"x", "library/x"} or "/" in text:
         raise BadUsage(f"{text[:160]!r} is no registry", "give HOST or HOST:PORT, without a path")
-    if reference.host not in {text, "docker.io"}:
-        raise BadUsage(f"{text[:160]!r} is no registry", "give HOST or HOST:PORT")
     return reference.host
 
 

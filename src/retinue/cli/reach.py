@@ -14,6 +14,7 @@ from retinue.cli.problems import BadUsage, Missing
 from retinue.client.client import Client
 from retinue.client.credentials.files import lookup
 from retinue.client.transport import Settings, Transport
+from retinue.oci import hosts
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.reference import Layout, Location, Reference, parse
@@ -33,10 +34,17 @@ def transport(args: argparse.Namespace) -> Transport:
     settings = Settings(
         environ=os.environ,
         ca_files=tuple(args.ca_file),
-        plain=frozenset(args.plain_http),
+        plain=frozenset(map(_canonical, args.plain_http)),
         user_agent=f"retinue/{__version__}",
     )
     return Transport(settings, random=random.random)
+
+
+def _canonical(host: str) -> str:
+    try:
+        return hosts.canonical(host)
+    except hosts.BadHost:
+        raise BadUsage(f"{host[:160]!r} is no registry", "give HOST or HOST:PORT") from None
 
 
 def client(args: argparse.Namespace, *, brief: bool = False) -> Client:
@@ -129,5 +137,5 @@ def missing(location: Location, name: str) -> Missing:
     kind = "manifest" if ":" in name else "tag"
     where = str(location)
     if isinstance(location, Reference):
-        where = f"{location.host}/{location.repository}"
+        where = location.place
     return Missing(f"{kind} {name!r}", where, f"see what is there: retinue list {where}")

@@ -45,7 +45,7 @@ async def transfer(
 def _image(location: Location) -> str:
     """The name that an image gets inside of a docker-archive."""
     if isinstance(location, Reference):
-        return f"{location.host}/{location.repository}"
+        return location.place
     return "image"
 
 

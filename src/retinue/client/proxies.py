@@ -1,6 +1,5 @@
 """Which proxy leads to a host, by the usual environment variables."""
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
@@ -8,8 +7,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from retinue.client.errors import Unsupported
-
-_LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}")
+from retinue.oci.hosts import is_loopback
 
 
 class Proxy(Struct, frozen=True):
@@ -51,12 +49,6 @@ def _authorization(user: str | None, password: str | None) -> str | None:
         return None
     pair = f"{unquote(user)}:{unquote(password or '')}"
     return f"Basic {b64encode(pair.encode()).decode()}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this names the machine itself: `localhost`, 127.0.0.0/8, ::1."""
-    named = host == "localhost" or host.endswith(".localhost")
-    return named or host == "::1" or _LOOPBACK.fullmatch(host) is not None
 
 
 def _excluded(host: str, port: int, no_proxy: str | None) -> bool:

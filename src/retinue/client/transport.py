@@ -19,7 +19,8 @@ from retinue.client.connection import Broken, Connection, Origin, Timeouts
 from retinue.client.errors import ProtocolViolation, TlsProblem, Unreachable
 from retinue.client.http1 import Head, Headers, UnsendableRequest
 from retinue.client.pool import Pool
-from retinue.client.proxies import is_loopback, proxy_for
+from retinue.client.proxies import proxy_for
+from retinue.oci.hosts import is_loopback
 
 MAX_REDIRECTS = 8
 MAX_DRAIN = 64 * 1024

@@ -1,7 +1,8 @@
 """What a user types to name content: a repository in a registry, or a store on disk.
 
 Names and tags: distribution-spec "Pulling manifests". Short forms are Docker's: `busybox` means
-`docker.io/library/busybox`.
+`docker.io/library/busybox`. Hosts are canonical once a reference is parsed (`hosts.py`), so that all
+that compares names compares one spelling.
 """
 
 import re
@@ -11,19 +12,16 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from retinue.errors import RetinueError
+from retinue.oci import hosts
 from retinue.oci.digest import Digest, InvalidDigest
 from retinue.oci.digest import parse as parse_digest
 
-DEFAULT_HOST = "docker.io"
 DEFAULT_TAG = "latest"
 MAX_NAME = 255
 
 _PART = r"[a-z0-9]++(?:(?:\.|__?|-++)[a-z0-9]++)*+"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*+")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]{{2,45}}\])(?::[0-9]{{1,5}})?")
-_ALIASES = {"index.docker.io": DEFAULT_HOST, "registry-1.docker.io": DEFAULT_HOST}
 
 
 class InvalidReference(RetinueError):
@@ -54,7 +52,12 @@ class Reference(Struct, frozen=True):
     digest: Digest | None = None
 
     def __str__(self) -> str:
-        return f"{self.host}/{self.repository}{_suffix(self.tag, self.digest)}"
+        return f"{self.place}{_suffix(self.tag, self.digest)}"
+
+    @property
+    def place(self) -> str:
+        """HOST/REPOSITORY: the name that rules match."""
+        return f"{self.host}/{self.repository}"
 
     @property
     def target(self) -> str:
@@ -131,9 +134,7 @@ def parse(text: str) -> Reference:
     last, colon, tag = last.partition(":")
     if colon and not valid_tag(tag):
         raise InvalidReference(text, f"{tag[:140]!r} is not a valid tag")
-    host, repository = _split_host(head + slash + last)
-    if not _valid_host(host):
-        raise InvalidReference(text, f"{host[:160]!r} is not a valid host[:port]")
+    host, repository = _split_host(text, head + slash + last)
     if not valid_name(repository):
         raise InvalidReference(text, _why_name(repository))
     return Reference(host, repository, tag or None, digest)
@@ -149,23 +150,18 @@ def _split_digest(text: str, rest: str) -> tuple[str, Digest | None]:
         raise InvalidReference(text, str(error)) from None
 
 
-def _split_host(name: str) -> tuple[str, str]:
-    """Docker's rule: the first part is a host if it could not be a part of a name there."""
-    first, slash, rest = name.partition("/")
-    if slash and (first == "localhost" or first.lower() != first or set(first) & set(".:[")):
-        host, repository = _ALIASES.get(first, first), rest
-    else:
-        host, repository = DEFAULT_HOST, name
-    if host == DEFAULT_HOST and "/" not in repository:
+def _split_host(text: str, name: str) -> tuple[str, str]:
+    """The first part is a host if it could not be a part of a name there."""
+    host, slash, repository = name.partition("/")
+    if not slash or not hosts.stands_alone(host):
+        host, repository = hosts.HUB, name
+    try:
+        host = hosts.canonical(host)
+    except hosts.BadHost:
+        raise InvalidReference(text, f"{host[:160]!r} is not a valid host[:port]") from None
+    if host == hosts.HUB and "/" not in repository:
         repository = f"library/{repository}"
     return host, repository
-
-
-def _valid_host(host: str) -> bool:
-    if len(host) > MAX_NAME or _HOST.fullmatch(host) is None:
-        return False
-    port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else "1"
-    return 0 < int(port) < 65536
 
 
 def _why_name(repository: str) -> str:

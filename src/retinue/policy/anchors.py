@@ -188,7 +188,7 @@ def certificates(pem: bytes, path: str) -> tuple["Certificate", ...]:
 
 
 def _builders(table: Table) -> tuple[str, ...]:
-    return tuple(glob.text for glob in table.globs("builders", globs.parse))
+    return tuple(glob.text for glob in table.each("builders", globs.parse))
 
 
 _KINDS: Mapping[str, Callable[[str, Table, Files], Anchor | TimeAnchor]] = {

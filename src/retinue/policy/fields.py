@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from retinue.policy.errors import PolicyInvalid
-from retinue.policy.globs import BadGlob, Glob
+from retinue.policy.globs import BadGlob
 from retinue.policy.units import BadUnit
 
 E = TypeVar("E", bound=StrEnum)
@@ -85,7 +85,8 @@ class Table:
             raise self.wrong(name, "names something twice")
         return tuple(items)
 
-    def globs(self, name: str, parse: Callable[[str], Glob]) -> tuple[Glob, ...]:
+    def each(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+        """What a parser makes of each text of a list."""
         texts = enumerate(self.texts(name))
         return tuple(read(parse, text, f"{self.at(name)}[{i}]") for i, text in texts)
 

@@ -9,10 +9,10 @@ from retinue.attest.anchors import Trust
 from retinue.oci import digest
 from retinue.oci.digest import Digest
 from retinue.papers.limits import Limits
-from retinue.policy import anchors, ruleset, units
+from retinue.policy import anchors, globs, ruleset, units
 from retinue.policy.demands import Compile
 from retinue.policy.errors import PolicyInvalid
-from retinue.policy.fields import Table
+from retinue.policy.fields import Table, read
 from retinue.policy.model import Policy, Revocation, Unmatched
 
 MAX_BYTES = 1024 * 1024
@@ -111,7 +111,9 @@ def _revocation(table: Table, trust: Trust) -> Revocation:
     made = Revocation(
         revokers=ruleset.signers(table, "revokers", trust),
         own=table.flag("self", default=False),
-        list=table.maybe_text("list"),
+        list=read(globs.parse_place, table.text("list"), table.at("list"))
+        if table.has("list")
+        else None,
         max_age=table.unit("max_age", units.duration),
     )
     if made.max_age is not None and made.list is None:

@@ -10,7 +10,7 @@ from retinue.policy.anchors import LOG, Files
 from retinue.policy.decision import Operation
 from retinue.policy.demands import CEL, WAITED_FOR, Compile
 from retinue.policy.errors import PolicyInvalid
-from retinue.policy.fields import Table, choose
+from retinue.policy.fields import Table, choose, read
 from retinue.policy.model import (
     Attestation,
     Coverage,
@@ -50,16 +50,16 @@ def load(
 
 
 def _rule(table: Table, trust: Trust, files: Files, cel: Compile | None) -> Rule:
-    images = table.globs("images", globs.parse_image)
+    images = table.each("images", globs.parse_image)
     if not images:
         raise table.wrong("images", "is empty; name what the rule is about, `**` for everything")
     rule = Rule(
         name=table.text("name"),
         images=images,
-        excepted=table.globs("except", globs.parse_image),
+        excepted=table.each("except", globs.parse_image),
         on=_operations(table),
         mode=table.choice("mode", Mode, Mode.ENFORCE),
-        papers_in=table.texts("papers_in"),
+        papers_in=table.each("papers_in", globs.parse_place),
         index=table.choice("index", Coverage, Coverage.SELF),
         tag=table.choice("tag", Tags, Tags.IGNORE),
         trusted_time=_clocks(table, trust),
@@ -152,6 +152,8 @@ def _signatures(table: Table, trust: Trust) -> Signatures:
         remap=table.strings("remap"),
     )
     table.done()
+    for name in (*result.remap, *result.remap.values()):
+        read(globs.parse_prefix, name, table.at("remap"))
     return result
 
 
@@ -216,9 +218,9 @@ def paper_type(name: str, path: str) -> PaperType:
 
 def _slsa(table: Table) -> Slsa:
     made = Slsa(
-        source=table.globs("source", globs.parse),
-        ref=table.globs("ref", globs.parse),
-        build_type=table.globs("build_type", globs.parse),
+        source=table.each("source", globs.parse),
+        ref=table.each("ref", globs.parse),
+        build_type=table.each("build_type", globs.parse),
     )
     table.done()
     return made

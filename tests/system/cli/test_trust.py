@@ -1,6 +1,7 @@
 """Signing, attesting, verifying and revoking as a user does it, against a real registry."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,19 @@ def test_what_was_signed_verifies_and_what_was_not_does_not(ask: Ask, image: str
     assert signed.code == 0, signed.err
     assert ask("verify", "--key", "ci.pub", image).code == 0
     assert ask("verify", "--key", "sec.pub", image).code == 11
+
+
+@pytest.mark.parametrize("host", ["127.1:{port}", "2130706433:{port}", "[::ffff:127.0.0.1]:{port}"])
+def test_no_spelling_of_a_name_gets_round_its_rule(
+    ask: Ask, here: Path, image: str, host: str
+) -> None:
+    policy = (here / "policy.toml").read_text().replace('"refuse"', '"allow"')
+    (here / "lax.toml").write_text(re.sub(r"(?s)\[revocation\].*?(?=\[\[rule)", "", policy))
+    there, _, name = image.partition("/")
+    spelled = host.format(port=there.rpartition(":")[2])
+
+    assert ask("verify", "--policy", "lax.toml", image).code == 12
+    assert ask("verify", "--policy", "lax.toml", f"{spelled}/{name}").code == 12
 
 
 def test_a_tag_is_stated_beside_the_signature(ask: Ask, image: str) -> None:

@@ -1,7 +1,8 @@
 import pytest
 
 from retinue.client.errors import Unsupported
-from retinue.client.proxies import Proxy, is_loopback, proxy_for
+from retinue.client.proxies import Proxy, proxy_for
+from retinue.oci.hosts import is_loopback
 
 PROXY = Proxy("proxy.example", 3128, None)
 URL = "http://proxy.example:3128"

@@ -1,12 +1,16 @@
 """What a user types to name content."""
 
+import socket
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from references import REFERENCES, SPELLINGS
 from retinue.oci import digest as digests
+from retinue.oci import hosts
 from retinue.oci.reference import (
     DockerArchive,
     InvalidReference,
@@ -35,7 +39,6 @@ D = digests.of(b"")
         ("localhost:5000/a/b:t", "localhost:5000", "a/b", "t", None),
         ("localhost:5000", "docker.io", "library/localhost", "5000", None),
         ("ghcr.io/o/r", "ghcr.io", "o/r", None, None),
-        ("Host/app", "Host", "app", None, None),
         ("[::1]:5000/app", "[::1]:5000", "app", None, None),
         (f"h.io/a@{D}", "h.io", "a", None, D),
         (f"h.io/a:t@{D}", "h.io", "a", "t", D),
@@ -48,6 +51,43 @@ def test_parse(
     reference = parse(text)
     assert Reference(host, repository, tag, digest) == reference
     assert reference == parse(str(reference)) == parse_location(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [(text, place) for place, texts in SPELLINGS.items() for text in texts]
+)
+def test_one_place_has_one_spelling(text: str, place: str) -> None:
+    assert parse(text).place == place
+    assert parse(f"{text}:v1") == parse(f"{place}:v1")
+
+
+@given(
+    st.one_of(
+        REFERENCES,
+        st.from_regex(r"[A-Za-z0-9.\[\]:-]{1,12}/[a-z]{1,3}", fullmatch=True),
+        st.text(max_size=20).map("{}/app".format),
+    )
+)
+def test_what_is_canonical_is_read_again_as_the_same(text: str) -> None:
+    try:
+        reference = parse(text)
+    except InvalidReference:
+        return
+    assert parse(reference.place) == replace(reference, tag=None, digest=None)
+    assert parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.2.3.4.5/app", "256.0.0.1/app", "0x:5/app", "a.09/app", "[::1%25lo]/app", "[::g]/app",
+        "[]/app", "stra\u00dfe.example/app", "a\u200db.example/app", "reg.acme\uff1a443/app",
+        "reg..acme/app", "reg.acme../app", "./app", "[::1/app", "::1]/app", "reg.acme:/app",
+    ],
+)  # fmt: skip
+def test_refuses_hosts(text: str) -> None:
+    with pytest.raises(InvalidReference):
+        parse(text)
 
 
 @pytest.mark.parametrize(
@@ -155,3 +195,19 @@ def test_any_text_is_parsed_or_refused_and_what_is_parsed_round_trips(text: str)
 def test_a_long_name_with_many_separators_is_refused_quickly() -> None:
     assert not valid_name("a-" * 127)
     assert not valid_name("a" + "--a" * 84 + "!")
+
+
+@given(
+    st.from_regex(
+        r"(0x[0-9a-f]{0,9}|0?[0-9]{1,11})(\.(0x[0-9a-f]{0,4}|0?[0-9]{1,4})){0,4}", fullmatch=True
+    )
+)
+def test_addresses_are_read_as_resolvers_read_them(text: str) -> None:
+    try:
+        wanted = socket.inet_ntoa(socket.inet_aton(text))
+    except OSError:
+        wanted = None
+    try:
+        assert hosts.canonical(f"{text}:5") == f"{wanted}:5"
+    except hosts.BadHost:
+        assert wanted is None or "0x." in f"{text}."

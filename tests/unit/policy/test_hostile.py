@@ -51,13 +51,13 @@ WHOLE: dict[str, Any] = {
         "n": {"type": "x509", "roots": ["ca.pem"], "subject": {"O": "Acme"}},
         "t": {"type": "tsa", "chain": "tsa.pem"},
     },
-    "revocation": {"revokers": ["ci"], "self": True, "list": "r/l", "max_age": "1h"},
+    "revocation": {"revokers": ["ci"], "self": True, "list": "reg.acme/l", "max_age": "1h"},
     "deny": [{"digest": "sha256:" + "0" * 64, "reason": "bad"}],
     "rule": [
         {
             "name": "r",
-            "images": ["reg/**"],
-            "except": ["reg/a"],
+            "images": ["reg.acme/**"],
+            "except": ["reg.acme/a"],
             "on": ["pull"],
             "trusted_time": ["t"],
             "tag": "signed",
@@ -75,7 +75,7 @@ WHOLE: dict[str, Any] = {
         },
         {
             "name": "c",
-            "images": ["reg/**"],
+            "images": ["reg.acme/**"],
             "on": ["cli"],
             "attestation": [{"type": "vex", "by": ["ci"], "cel": "predicate.a == 1"}],
         },
@@ -93,7 +93,7 @@ CLUSTER: dict[str, Any] = {
                 "name": "a",
                 "keyless": {"identities": [{"issuer": "https://i", "subjectRegExp": "^x"}]},
                 "ctlog": {"url": "https://l"},
-                "source": [{"oci": "reg/sigs"}],
+                "source": [{"oci": "reg.acme/sigs"}],
                 "attestations": [{"name": "s", "predicateType": "spdxjson"}],
             }
         ],
@@ -104,7 +104,7 @@ NOTATION: dict[str, Any] = {
     "trustPolicies": [
         {
             "name": "p",
-            "registryScopes": ["reg/a"],
+            "registryScopes": ["reg.acme/a"],
             "signatureVerification": {"level": "strict", "override": {"expiry": "log"}},
             "trustStores": ["ca:a", "tsa:t"],
             "trustedIdentities": ["x509.subject: O=a"],

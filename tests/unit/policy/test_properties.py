@@ -28,14 +28,18 @@ from policies import (
     signatures,
     time,
 )
+from references import SPELLINGS
 from retinue.attest.anchors import Trust
+from retinue.cli.judging import image_of
 from retinue.oci.platform import Platform
+from retinue.oci.reference import parse
 from retinue.papers.facts import Claim, Fact, Findings, Verdict
 from retinue.papers.kinds import Kind
 from retinue.papers.revocations import Revocation as Entry
 from retinue.papers.revocations import Revocations
 from retinue.policy.decide import decide
 from retinue.policy.decision import Decision, Operation, Request
+from retinue.policy.globs import Glob, parse_image
 from retinue.policy.model import (
     Attestation,
     Condition,
@@ -205,6 +209,23 @@ def test_without_a_paper_that_no_adverse_rule_reads_nothing_becomes_allowed(
     kept = data.draw(st.lists(st.sampled_from(facts), unique_by=id) if facts else st.just([]))
     if answer(by, kept, listed, asked).allowed:
         assert answer(by, facts, listed, asked).allowed
+
+
+@EXAMPLES
+@given(st.sampled_from(sorted(SPELLINGS)), st.data(), FACTS, st.booleans())
+def test_two_references_to_one_repository_get_the_same_decision(
+    place: str, data: st.DataObject, facts: list[Fact], excepted: bool
+) -> None:
+    glob = parse_image(data.draw(st.sampled_from((place, f"{place[:-1]}*", f"**{place[-3:]}"))))
+    images, but = ((Glob("**"),), (glob,)) if excepted else ((glob,), ())
+    asking = rule(images=images, excepted=but, signatures=signatures())
+    by = policy(asking, unmatched=Unmatched.ALLOW)
+    one, other = (data.draw(st.sampled_from(SPELLINGS[place])) for _ in range(2))
+
+    asked = [Request(image_of(parse(each)), SUBJECT, Operation.PULL) for each in (one, other)]
+
+    assert answer(by, facts, None, asked[0]) == answer(by, facts, None, asked[1])
+    assert answer(by, [], None, asked[0]).allowed is excepted
 
 
 @EXAMPLES

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             return await find(store, location)
 
     digest = asyncio.run(resolve())
-    where = f"{location.host}/{location.repository}"
+    where = location.place
     if args.type == "digest":
         text = f"{where}@{digest}"
     else:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from retinue.client.credentials.credential import (
     RegistryToken,
 )
 from retinue.files import make_folders, write_atomically
+from retinue.oci import hosts
 
 if TYPE_CHECKING:
     from retinue.client.credentials.helpers import Helper
@@ -34,6 +35,26 @@ def keys(host: str, repository: str | None = None) -> list[str]:
     return [*paths, host, *hub, *urls]
 
 
+def _spelled(table: Mapping[str, object], wanted: Sequence[str]) -> list[str]:
+    """The keys of a table that are among these, or another spelling of one; in the order wanted."""
+    spellings: dict[str, list[str]] = {}
+    for key in table:
+        spellings.setdefault(key, []).insert(0, key)
+        spellings.setdefault(_canonical(key), []).append(key)
+    found = (key for each in wanted for key in spellings.get(each, ()))
+    return list(dict.fromkeys(found))
+
+
+def _canonical(key: str) -> str:
+    """A key whose host is written as references have it."""
+    scheme, mark, rest = key.rpartition("://")
+    host, slash, path = rest.partition("/")
+    try:
+        return f"{scheme}{mark}{hosts.canonical(host)}{slash}{path}"
+    except hosts.BadHost:
+        return key
+
+
 class Config:
     """A file as it was read; unknown fields survive a rewrite."""
 
@@ -50,8 +71,8 @@ class Config:
             if found is not None:
                 return found
         auths = self._table("auths")
-        for key in keys(host, repository):
-            entry = auths.get(key)
+        for key in _spelled(auths, keys(host, repository)):
+            entry = auths[key]
             if isinstance(entry, dict) and entry:
                 return self._entry(key, entry)
         return None
@@ -74,7 +95,7 @@ class Config:
         if helper is not None and held:
             helper.erase(_helper_key(host))
         auths = dict(self._table("auths"))
-        named = [key for key in keys(host) if key in auths]
+        named = _spelled(auths, keys(host))
         for key in named:
             del auths[key]
         if named:
@@ -83,7 +104,7 @@ class Config:
 
     def _helper(self, host: str) -> "Helper | None":
         helpers = self._table("credHelpers")
-        name = next((helpers[key] for key in keys(host) if key in helpers), None)
+        name = next((helpers[key] for key in _spelled(helpers, keys(host))), None)
         name = name or self._document.get("credsStore")
         if name is None or name == "":
             return None

@@ -74,7 +74,6 @@ def original_name(image: str, asked: Signatures) -> str:
 def repository(reference: str) -> str | None:
     """HOST/REPOSITORY of a reference, as rules see it; None for what is none."""
     try:
-        parsed = parse(reference)
+        return parse(reference).place
     except (InvalidReference, InvalidDigest):
         return None
-    return f"{parsed.host}/{parsed.repository}"
