@@ -117,12 +117,12 @@ class Rig:
         method: str,
         path: str,
         body: bytes | Wire = b"",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        """One request. Headers as given: no Content-Length comes by itself."""
+        """One request. Headers as given, and a Host: no Content-Length comes by itself."""
         wire = body if isinstance(body, Wire) else Wire([body] if body else [])
         path, _, query = path.partition("?")
-        scope = rsgi.Scope(method, path, query, rsgi.Fields(headers or {}), wire.version)
+        scope = rsgi.Scope(method, path, query, rsgi.hosted(headers), wire.version)
         connection = rsgi.Wire(wire.arriving(), cut=not wire.whole)
         if self.entry.hot.answer(scope, connection):
             self.hits += 1

@@ -32,6 +32,13 @@ class Fields:
         return any(name == key for name, _ in self._pairs)
 
 
+def hosted(headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> Fields:
+    """These, and the Host that every request has unless it names one."""
+    given = list(headers.items() if isinstance(headers, Mapping) else headers)
+    named = any(name.lower() == "host" for name, _ in given)
+    return Fields(given if named else [("host", "localhost"), *given])
+
+
 def _plain(value: str) -> bool:
     return value.isascii() and "\0" not in value
 

@@ -77,7 +77,7 @@ class Config:
         True, SWITCH, "acknowledge a push only once it is on disk; false loses data on power loss"
     )
     external_url: str = option(
-        "", TEXT, "URL under which clients reach this registry; makes Location absolute"
+        "", TEXT, "URL under which clients reach this registry, with a path where a proxy adds one"
     )
     trusted_proxies: tuple[str, ...] = option(
         (), LIST, "networks whose X-Forwarded-For is believed"
@@ -163,6 +163,11 @@ class Config:
         return _host_port(self.listen)
 
     @property
+    def base(self) -> str:
+        """What every path of ours is put behind where clients are told one."""
+        return self.external_url.rstrip("/")
+
+    @property
     def catalog(self) -> str:
         """Where the catalog is, as `open_catalog` takes it."""
         return self.database or f"sqlite:{self.data / 'catalog.db'}"
@@ -203,7 +208,8 @@ def _network(text: str) -> None:
 
 def _url(text: str) -> None:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    plain = parts.hostname and "@" not in parts.netloc and not parts.query and not parts.fragment
+    if parts.scheme not in ("http", "https") or not plain:
         raise BadOption("external_url", text, "expected http(s)://HOST[:PORT][/PATH]")
 
 

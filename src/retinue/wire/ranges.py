@@ -44,6 +44,8 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
         return None
     first, last = match.groups()
     if not first:
+        if size == 0 and int(last):  # satisfiable, with no way to say so in a Content-Range
+            return None
         start, end = max(0, size - int(last)), size
     else:
         start, end = int(first), min(size, int(last) + 1) if last else size

@@ -24,6 +24,7 @@ from retinue.registry.http.exchange import (
     address,
 )
 from retinue.registry.http.hot import Hot
+from retinue.registry.http.links import located
 from retinue.registry.http.logs import AccessLine
 from retinue.registry.http.proxies import Proxies
 from retinue.registry.http.routes import Route
@@ -73,7 +74,7 @@ class Entry:
         self._metrics = services.metrics
         self._table = table
         self._proxies = Proxies(config.trusted_proxies) if config.trusted_proxies else None
-        self._external = config.external_url.rstrip("/")
+        self._base = config.base
         self._stall = config.body_timeout
         self._log_requests = config.access_log
         self._old = config.old_discovery
@@ -103,6 +104,7 @@ class Entry:
         generation = self.hot.generation()
         try:
             response = await self._answer(request, route)
+            response.headers = located(response.headers, self._base)
             status = response.status
             closes = request.method not in _WITHOUT_BODY and not await request.drained(
                 LINGER_BYTES, LINGER_SECONDS
@@ -217,8 +219,6 @@ class Entry:
         headers = [*response.headers, ("x-request-id", request.request_id), *self._always]
         if closes:
             headers.append(("connection", "close"))
-        if self._external:
-            _make_absolute(headers, self._external)
         sent = write(request.wire, response, headers, head=request.method == "HEAD")
         if self._log_requests:
             _access.info("", extra={"line": AccessLine(request, response.status)})
@@ -232,9 +232,3 @@ def _notice(text: str) -> Headers:
     plain = text.encode("ascii", "replace").decode()  # the server drops other headers
     escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
     return [("warning", f'299 - "{escaped}"'[:4096])]
-
-
-def _make_absolute(headers: Headers, base: str) -> None:
-    for number, (key, value) in enumerate(headers):
-        if key == "location" and value.startswith("/"):
-            headers[number] = key, base + value

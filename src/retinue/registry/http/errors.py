@@ -23,6 +23,7 @@ from retinue.registry.storage.blobstore import CopyLost, StorageFailed, UploadLo
 from retinue.strictjson import InvalidJson
 from retinue.wire.challenge import Basic
 from retinue.wire.codes import Code, error_body
+from retinue.wire.conditions import MalformedCondition, PreconditionFailed
 from retinue.wire.paging import InvalidPage
 from retinue.wire.ranges import MalformedRange, Unsatisfiable, unsatisfied, upload_range
 
@@ -59,6 +60,8 @@ TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     MalformedQuery: (400, Code.UNSUPPORTED),
     InvalidPage: (400, Code.UNSUPPORTED),
     MalformedRange: (416, Code.BLOB_UPLOAD_INVALID),
+    MalformedCondition: (400, Code.UNSUPPORTED),
+    PreconditionFailed: (412, Code.DENIED),
     Unsatisfiable: (416, Code.SIZE_INVALID),
     InvalidDigest: (400, Code.DIGEST_INVALID),
     DigestMismatch: (400, Code.DIGEST_INVALID),
@@ -141,6 +144,8 @@ def _headers(problem: RetinueError) -> Headers:
         return [("retry-after", str(problem.wait))]
     if isinstance(problem, Unsatisfiable):
         return [("content-range", unsatisfied(problem.size))]
+    if isinstance(problem, PreconditionFailed):
+        return [("etag", problem.etag)]
     if isinstance(problem, content.TagPrecondition) and problem.actual:
         return [("etag", f'"{problem.actual}"')]
     if isinstance(problem, content.RangeOutOfOrder):

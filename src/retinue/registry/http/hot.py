@@ -150,7 +150,7 @@ class Hot:
 
 def _special(fields: Fields) -> bool:
     """Whether the answer depends on more than the path and the query."""
-    return "range" in fields or "if-none-match" in fields
+    return "range" in fields or "if-none-match" in fields or "if-match" in fields
 
 
 def _sound(body: bytes | LocalFile | None) -> bool:

@@ -133,6 +133,8 @@ def test_text_becomes_a_value(name: str, text: str, value: object) -> None:
         ("log_format", "xml"),
         ("external_url", "registry.example"),
         ("external_url", "https://registry.example?x=1"),
+        ("external_url", "https://me:secret@registry.example"),
+        ("external_url", "https://:443/"),
         ("trusted_proxies", "10.0.0.1/8"),
         ("tls_cert", "only.pem"),
         ("data", ""),

@@ -82,7 +82,8 @@ async def call(
     peer: str = "9.9.9.9",
 ) -> tuple[int, dict[str, str], bytes]:
     wire = wire or rsgi.Wire()
-    await entry(rsgi.Scope(method, path, "", rsgi.Fields(headers or {}), "1.1", f"{peer}:1"), wire)
+    scope = rsgi.Scope(method, path, "", rsgi.hosted(headers or {}), "1.1", f"{peer}:1")
+    await entry(scope, wire)
     return wire.status, dict(wire.headers), wire.body
 
 

@@ -18,7 +18,8 @@ async def head(services: Services, request: Request, name: str, digest: str) -> 
     found = await pull.find_blob(services, name, digests.parse(digest))
     await pull.keep_alive(services, found, manifest=found.is_manifest)
     headers = pull.described(digests.parse(digest), "")
-    if serve.known_already(request, headers[2][1]):
-        return Response(304, headers[1:3])
+    known = serve.unmodified(request, headers)
+    if known is not None:
+        return known
     again = Again(pull.fresh_until(services, found))
     return Response(200, headers, length=found.size, again=again)

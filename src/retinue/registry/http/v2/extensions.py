@@ -5,6 +5,7 @@ import json
 from retinue.registry.content import pull
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import Request, Response
+from retinue.registry.http.links import absolute
 
 _GLOBAL = (
     (
@@ -41,8 +42,14 @@ async def get(services: Services, _request: Request, name: str, _rest: str) -> R
     if name:
         await pull.require_repository(services, name)
     known = _GLOBAL + _OLD if services.config.old_discovery else _GLOBAL
+    base = services.config.base
     listed = [
-        {"name": word, "url": url, "description": text, "endpoints": _endpoints(ends, name)}
+        {
+            "name": word,
+            "url": absolute(base, url),
+            "description": text,
+            "endpoints": [absolute(base, end) for end in _endpoints(ends, name)],
+        }
         for word, url, text, ends in known
         if _endpoints(ends, name)
     ]

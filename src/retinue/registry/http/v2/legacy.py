@@ -18,6 +18,7 @@ from retinue.registry.content import pull
 from retinue.registry.content.errors import ManifestUnknown
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import Headers, Request, Response
+from retinue.registry.http.links import absolute
 from retinue.registry.http.v2.referrers import described, papers, sound
 from retinue.wire.paging import parse_page
 
@@ -130,7 +131,8 @@ async def _whole(
     parts = [head] if head else []
     parts.append(f'"references":[{",".join(listed)}]')
     if link is not None:
-        parts.append(f"{json.dumps(link_name)}:{json.dumps(link)}")
+        target = absolute(services.config.base, link)
+        parts.append(f"{json.dumps(link_name)}:{json.dumps(target)}")
     return Response(200, [_JSON], f"{{{','.join(parts)}}}".encode())
 
 

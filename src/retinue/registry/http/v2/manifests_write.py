@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from retinue import strictjson
 from retinue.oci import digest as digests
@@ -29,11 +29,14 @@ from retinue.registry.content.tags import Expectation, delete_tag
 from retinue.registry.content.times import times
 from retinue.registry.http.exchange import BodyTooLarge, Headers, Request, Response
 from retinue.wire import paths
+from retinue.wire.conditions import Tag, entity_tags, strong, weak
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 OFF_THE_LOOP = 256 * 1024
 """Bytes from which a manifest is parsed in a thread: a megabyte takes 15 ms."""
+_NOTHING = frozenset({""})
+"""What no tag of ours is equal to: an empty set stands for `*`."""
 
 
 async def put(services: Services, request: Request, name: str, rest: str) -> Response:
@@ -149,9 +152,12 @@ def _tags(
 
 
 def _expectation(request: Request, tags: Sequence[str] | None) -> Expectation | None:
-    """If-Match and If-None-Match. Raises PreconditionInvalid."""
-    match = _etags(request, "if-match")
-    none_match = _etags(request, "if-none-match")
+    """If-Match and If-None-Match, `*` as an empty set.
+
+    Raises PreconditionInvalid, MalformedCondition.
+    """
+    match = _named(request, "if-match", strong)
+    none_match = _named(request, "if-none-match", weak)
     if match is None and none_match is None:
         return None
     if tags is None or len(tags) != 1:
@@ -159,22 +165,13 @@ def _expectation(request: Request, tags: Sequence[str] | None) -> Expectation | 
     return Expectation(match, none_match)
 
 
-def _etags(request: Request, header: str) -> frozenset[str] | None:
-    """Entity tags (RFC 9110 8.8.3) as digests; empty for `*`; a weak one matches nothing."""
+def _named(
+    request: Request, header: str, compared: Callable[[Iterable[Tag]], frozenset[str]]
+) -> frozenset[str] | None:
     if header not in request.headers:
         return None
-    values = request.headers.get_all(header) or ["what is not ASCII"]
-    found = [part.strip() for value in values for part in value.split(",") if part.strip()]
-    if found == ["*"]:
-        return frozenset()
-    if not found or not all(_is_etag(part) for part in found):
-        raise PreconditionInvalid(f"{values[0][:80]!r} is no list of entity tags")
-    return frozenset(part.strip('"') for part in found)
-
-
-def _is_etag(part: str) -> bool:
-    opaque = part.removeprefix("W/")
-    return len(opaque) >= 2 and opaque[0] == opaque[-1] == '"' and '"' not in opaque[1:-1]
+    tags = entity_tags(request.headers.get_all(header))
+    return frozenset() if tags is None else compared(tags) or _NOTHING
 
 
 async def delete(services: Services, request: Request, name: str, rest: str) -> Response:
