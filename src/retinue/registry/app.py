@@ -75,8 +75,8 @@ class Application:
             sys.exit(1)
         if self._config.pin and processes(self._config) >= len(os.sched_getaffinity(0)):
             with self._turn:
-                before = self._cores.keep_to_one()
-            loop.call_soon(os.sched_setaffinity, 0, before)  # by then the server's threads run
+                release = self._cores.keep_to_one()
+            loop.call_soon(release)  # by then the server's threads run
         pauses = self._config.address[1], self._config.body_timeout
         loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
         assert isinstance(loop, EarlyLoop)

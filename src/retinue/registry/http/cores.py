@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread, get_native_id
@@ -21,8 +21,9 @@ class Cores:
     """Keeps the network threads of this process on one core, but not while large bodies are sent.
 
     A request goes through two threads that wait for each other. On one core, each runs when the
-    other one waits; on several, also the scheduler is waited for. To send a large body is the
-    work of many threads, and of whoever takes it on the same machine: there, one core is idle
+    other one waits; on several, also the scheduler is waited for. There they are batch threads:
+    one that is woken lets the other one first hand over all that it has. To send a large body is
+    the work of many threads, and of whoever takes it on the same machine: there, one core is idle
     while the other one is waited for.
     """
 
@@ -30,16 +31,25 @@ class Cores:
         self._until = 0.0
         self._sending = Event()
 
-    def keep_to_one(self) -> set[int]:
+    def keep_to_one(self) -> Callable[[], None]:
         """Keep this thread, and those that it begins, on the core that fewest siblings keep to.
 
-        Returns the cores that it could use before.
+        Returns what makes this thread again what it was.
         """
         cores = os.sched_getaffinity(0)
         home = least_used(cores, map(_kept_to, _siblings()))
+        usual = os.sched_getscheduler(0) == os.SCHED_OTHER  # else somebody chose
         os.sched_setaffinity(0, {home})
+        if usual:
+            _schedule(os.SCHED_BATCH)
         Thread(target=self._watch, args=(home, cores), name="cores", daemon=True).start()
-        return cores
+
+        def release() -> None:
+            os.sched_setaffinity(0, cores)
+            if usual:
+                _schedule(os.SCHED_OTHER)
+
+        return release
 
     def send(self, size: int) -> None:
         """A body of so many bytes is on its way. Any thread."""
@@ -58,6 +68,12 @@ class Cores:
             while (left := self._until - monotonic()) > 0:
                 sleep(left)
             _confine(away, {home})
+
+
+def _schedule(policy: int) -> None:
+    """How this thread, and those that it begins, are scheduled."""
+    with suppress(PermissionError):  # a sandbox may forbid it; then they are woken as ever
+        os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
 def _confined_to(core: int) -> list[int]:

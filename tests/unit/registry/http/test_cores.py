@@ -62,13 +62,37 @@ def test_only_this_thread_is_confined_and_those_that_it_begins(
     monkeypatch: pytest.MonkeyPatch, sibling: int
 ) -> None:
     monkeypatch.setattr(cores, "_siblings", lambda: [sibling])
-    free = os.sched_getaffinity(0)
+    free = _scheduled()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(cores.Cores().keep_to_one).result() == free
-        kept = pool.submit(os.sched_getaffinity, 0).result()
-    others = free - {min(free)}
-    assert kept == {min(others or free)}
-    assert os.sched_getaffinity(0) == free
+        release = pool.submit(cores.Cores().keep_to_one).result()
+        kept = pool.submit(_scheduled).result()
+        with ThreadPoolExecutor(1) as begun:
+            assert pool.submit(lambda: begun.submit(_scheduled).result()).result() == kept
+        pool.submit(release).result()
+        assert pool.submit(_scheduled).result() == free
+    others = free[0] - {min(free[0])}
+    assert kept == ({min(others or free[0])}, os.SCHED_BATCH)
+    assert _scheduled() == free
+
+
+def _scheduled() -> tuple[set[int], int]:
+    return os.sched_getaffinity(0), os.sched_getscheduler(0)
+
+
+def test_where_batch_threads_are_forbidden_they_keep_to_one_core(
+    monkeypatch: pytest.MonkeyPatch, sibling: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(cores, "_siblings", lambda: [sibling])
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    free = _scheduled()
+    with ThreadPoolExecutor(1) as pool:
+        release = pool.submit(cores.Cores().keep_to_one).result()
+        assert len(pool.submit(_scheduled).result()[0]) == 1
+        pool.submit(release).result()
+        assert pool.submit(_scheduled).result() == free
 
 
 class Pause:
@@ -102,7 +126,8 @@ def test_large_bodies_free_the_threads_for_as_long_as_they_may_take(
     pause = Pause(monkeypatch)
     kept = cores.Cores()
     with ThreadPoolExecutor(1) as pool:
-        free = pool.submit(kept.keep_to_one).result()
+        free = os.sched_getaffinity(0)
+        pool.submit(kept.keep_to_one).result()
         thread = pool.submit(get_native_id).result()
         home = os.sched_getaffinity(thread)
         kept.send(cores.LARGE - 1)
