@@ -70,11 +70,14 @@ class Serving:
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         return [sys.executable, "-m", "retinue", "serve", *flags]
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self, *, wait: bool = True, group: bool = False) -> None:
+        """`group`: its processes are a group of their own, as those of a terminal's command are."""
         plain = {k: v for k, v in os.environ.items() if not k.startswith("RETINUE_")}
         environ = {**plain, **self.environ}
         with Path(f"{self.data}.log").open("ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=environ)
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, env=environ, start_new_session=group
+            )
         if wait:
             self.wait_ready()
 

@@ -19,8 +19,6 @@ from granian import loops
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols, TaskImpl
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import MPServer
-from granian.server.mp import WorkerProcess
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -36,7 +34,8 @@ from retinue.registry.http.cores import Cores
 from retinue.registry.http.early import Early, EarlyLoop, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
-from retinue.registry.http.processes import Awaited
+from retinue.registry.http.processes import ForkLock, Link, StopSignals
+from retinue.registry.http.server import Orders, Server
 from retinue.registry.http.stopping import Stopping
 from retinue.registry.http.table import TABLE
 from retinue.registry.metrics import Metrics, Shared
@@ -55,10 +54,11 @@ _log = logging.getLogger("retinue.server")
 class Application:
     """The RSGI application of one process; its stores are opened in the process that uses them."""
 
-    def __init__(self, config: Config, shared: Shared, turn: Any) -> None:
+    def __init__(self, config: Config, shared: Shared, turn: ForkLock, link: Link) -> None:
         self._config = config
         self._shared = shared
         self._turn = turn
+        self._link = link
         self._cores = Cores()
         self._open: _Open | None = None
 
@@ -68,21 +68,45 @@ class Application:
 
     def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
         """Exits when the stores cannot be opened: a process that serves must be able to."""
-        try:
-            self._open = loop.run_until_complete(self._start())
-        except RetinueError as problem:
-            _log.critical("this process cannot start: %s", problem)
-            sys.exit(1)
+        self._link.close()
+        signals = StopSignals()
+        signals.end_at_once()
+        loop.add_reader(self._link.parent, self._orphaned, loop)
+        self._open = self._opened(loop)
+        signals.note()
+        if self._shared.draining:
+            sys.exit(0)  # the others may still serve for a while, but no more are needed
         if self._config.pin and processes(self._config) >= len(os.sched_getaffinity(0)):
             with self._turn:
                 release = self._cores.keep_to_one()
             loop.call_soon(release)  # by then the server's threads run
-        pauses = self._config.address[1], self._config.body_timeout
-        loop.call_soon(listening.limit_pauses, *pauses)  # by then the server listens
         assert isinstance(loop, EarlyLoop)
         loop.on_stop = self._stopping(loop, self._open).begin
+        loop.call_soon(self._begin, signals)
         memory.keep()
         gc.freeze()  # what is loaded by now stays: collections need not walk it
+
+    def _opened(self, loop: AbstractEventLoop) -> "_Open":
+        try:
+            return loop.run_until_complete(self._start())
+        except RetinueError as problem:
+            _log.critical("this process cannot start: %s", problem)
+            sys.exit(1)
+
+    def _begin(self, signals: StopSignals) -> None:
+        """When the server listens, and the event loop runs."""
+        port = self._config.address[1]
+        listening.limit_pauses(port, self._config.body_timeout)
+        signals.deliver()
+        with listening.listeners(port) as found:
+            self._link.say_ready(found)
+
+    def _orphaned(self, loop: AbstractEventLoop) -> None:
+        """The process that started this one has died: there is nobody to renew or end it."""
+        loop.remove_reader(self._link.parent)
+        _log.error("the main process has died: this one stops too")
+        loop.call_later(self._config.drain, os.kill, os.getpid(), signal.SIGKILL)
+        signal.raise_signal(signal.SIGTERM)
 
     def _stopping(self, loop: AbstractEventLoop, opened: "_Open") -> Stopping:
         config, metrics = self._config, opened.services.metrics
@@ -165,57 +189,33 @@ def _alive(process: int) -> bool:
 loops.register("auto")(new_loop)
 
 
-class Server(MPServer):
-    """Processes that share one port. SIGTERM drains, SIGHUP renews them one after the other."""
+def _server(config: Config, shared: Shared) -> Server:
+    host, port = config.address
+    return Server(
+        "retinue.registry.app",
+        Orders(shared.drain, partial(_refusal, config), config.drain_delay, config.drain),
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        task_impl=TaskImpl.asyncio,
+        workers=processes(config),
+        loop=Loops.auto,  # see `new_loop`
+        http=HTTPModes.auto if config.tls_cert else HTTPModes.http1,
+        websockets=False,
+        backpressure=4096,
+        http1_settings=HTTP1Settings(header_read_timeout=int(config.header_timeout * 1000)),
+        log_level=LogLevels.warning,
+        log_dictconfig={"loggers": {"_granian": {"handlers": ["console"], "propagate": False}}},
+        ssl_cert=config.tls_cert,
+        ssl_key=config.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+    )
 
-    def __init__(self, config: Config, shared: Shared) -> None:
-        host, port = config.address
-        super().__init__(
-            "retinue.registry.app",
-            address=host,
-            port=port,
-            interface=Interfaces.RSGI,
-            task_impl=TaskImpl.asyncio,
-            workers=processes(config),
-            loop=Loops.auto,  # see `new_loop`
-            http=HTTPModes.auto if config.tls_cert else HTTPModes.http1,
-            websockets=False,
-            backpressure=4096,
-            http1_settings=HTTP1Settings(header_read_timeout=int(config.header_timeout * 1000)),
-            log_level=LogLevels.warning,
-            log_dictconfig={"loggers": {"_granian": {"handlers": ["console"], "propagate": False}}},
-            ssl_cert=config.tls_cert,
-            ssl_key=config.tls_key,
-            ssl_protocol_min=SSLProtocols.tls12,
-            respawn_failed_workers=True,
-            respawn_interval=1.0,
-            workers_kill_timeout=max(1, int(config.drain)),
-        )
-        self._config = config
-        self._shared = shared
 
-    def _spawn_worker(self, *args: Any, **kwargs: Any) -> WorkerProcess:
-        worker = super()._spawn_worker(*args, **kwargs)
-        worker.inner = Awaited(worker.inner)
-        return worker
-
-    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """The first signal drains; another one ends the wait for load balancers to notice."""
-        again = self._shared.draining
-        self._shared.drain()
-        if again or not self._config.drain_delay:
-            super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
-        else:
-            signal.signal(signal.SIGALRM, super().signal_handler_interrupt)
-            signal.setitimer(signal.ITIMER_REAL, self._config.drain_delay)
-
-    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
-        """New processes read the certificate anew; a broken one must not replace a good one."""
-        problem = certificate_problem(self._config)
-        if problem is None:
-            super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
-        else:
-            _log.error("the certificate stays as it was: %s", problem)
+def _refusal(config: Config) -> str | None:
+    """New processes read the certificate anew; a broken one must not replace a good one."""
+    problem = certificate_problem(config)
+    return None if problem is None else f"the certificate stays as it was: {problem}"
 
 
 def certificate_problem(config: Config) -> str | None:
@@ -242,6 +242,8 @@ def serve(config: Config) -> int:
     Raises AddressTaken, AddressUnusable, TracingMissing, BadUsers, BadRule, RestoreUnfinished,
     CatalogUnavailable and what else opening the catalog may raise, before anything is served.
     """
+    signal.signal(signal.SIGTERM, _end)  # the first process of a container has none by default
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # workers read all anew when they start
     logs.set_up(config.log_format, config.log_level, secret_parts(config))
     if config.traces:
         traces.require()
@@ -255,8 +257,8 @@ def serve(config: Config) -> int:
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)
     shared = Shared(4 * processes(config) + 4)  # two each, and as many while they are renewed
-    turn = multiprocessing.Lock()
-    server = Server(config, shared)
+    turn = ForkLock()
+    server = _server(config, shared)
     server.on_startup(partial(_announce, config, password))
     watch_certificate(config)
     loader: Any = partial(Application, config, shared, turn)
@@ -265,6 +267,11 @@ def serve(config: Config) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def _end(*_args: object) -> None:
+    """Nothing was served yet."""
+    sys.exit(0)
 
 
 def _raise_file_limit() -> None:

@@ -39,9 +39,11 @@ class EarlyLoop(uvloop.Loop):
     little later without it: from then on it is the request's task that limits its patience.
 
     The server has the signals that end this process told to itself; `on_stop` is told as well.
+    Once: the server waits for somebody to listen when it is told a third time.
     """
 
     on_stop: Callable[[], None] | None = None
+    _told = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +55,9 @@ class EarlyLoop(uvloop.Loop):
         self, sig: int, callback: Callable[..., Any], *args: Any
     ) -> None:
         def told() -> None:
+            if self._told:
+                return
+            self._told = True
             callback(*args)
             if self.on_stop is not None:
                 self.on_stop()

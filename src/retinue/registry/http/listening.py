@@ -55,11 +55,18 @@ def limit_pauses(port: int, seconds: float, proc: Path = Path("/proc")) -> None:
 
     The server sends files by itself, and knows no such limit.
     """
-    for listener in _sockets(proc):
-        with listener:
-            if _listens(listener) and listener.getsockname()[1] == port:
-                pause = int(seconds * 1000)
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause)
+    with listeners(port, proc) as found:
+        for listener in found:
+            pause = int(seconds * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, pause)
+
+
+@contextmanager
+def listeners(port: int, proc: Path = Path("/proc")) -> Iterator[Sequence[socket.socket]]:
+    """What this process listens to `port` with, while the block lasts."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(each) for each in _sockets(proc)]
+        yield [each for each in found if _listens(each) and each.getsockname()[1] == port]
 
 
 @contextmanager
