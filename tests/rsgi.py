@@ -51,6 +51,7 @@ class Scope:
     headers: Fields = field(default_factory=Fields)
     http_version: str = "1.1"
     client: str = "127.0.0.1:1"
+    authority: str | None = None
 
 
 @dataclass(slots=True)

@@ -163,7 +163,7 @@ async def test_an_answer_that_is_older_than_a_commit_is_not_kept(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(two.here)
-    scope = rsgi.Scope("GET", f"/v2/{NAME}/tags/list")
+    scope = rsgi.Scope("GET", f"/v2/{NAME}/tags/list", headers=rsgi.hosted())
     find = two.there.catalog.one
 
     async def interrupted(*args: Any) -> Any:

@@ -52,7 +52,12 @@ def nothing_kept(site: Serving) -> Iterator[None]:
 
 
 def request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "host: localhost",
+        f"content-length: {len(body)}",
+        *headers,
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
@@ -101,23 +106,25 @@ NO_HTTP: dict[str, bytes] = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/0.9": b"GET /v2/\r\n\r\n",
-    "HTTP/3.7": b"GET /v2/ HTTP/3.7\r\nhost: x\r\n\r\n",
-    "no target": b"GET  HTTP/1.1\r\nhost: x\r\n\r\n",
-    "no method": b" /v2/ HTTP/1.1\r\nhost: x\r\n\r\n",
+    "HTTP/3.7": b"GET /v2/ HTTP/3.7\r\nhost: localhost\r\n\r\n",
+    "no target": b"GET  HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "no method": b" /v2/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "a header without colon": b"GET /v2/ HTTP/1.1\r\nhost x\r\n\r\n",
-    "a header with a zero byte": b"GET /v2/ HTTP/1.1\r\nhost: x\r\na: \0\r\n\r\n",
-    "a name with a space": b"GET /v2/ HTTP/1.1\r\nhost: x\r\na b: c\r\n\r\n",
-    "two lengths": b"PUT /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-    "a length below zero": b"PUT /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-    "a length with a plus": b"PUT /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: +1\r\n\r\na",
-    "a length too large": b"PUT /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: "
+    "a header with a zero byte": b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\na: \0\r\n\r\n",
+    "a name with a space": b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\na b: c\r\n\r\n",
+    "two lengths": b"PUT /v2/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    "a length below zero": b"PUT /v2/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+    "a length with a plus": b"PUT /v2/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: +1\r\n\r\na",
+    "a length too large": b"PUT /v2/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: "
     + b"9" * 40
     + b"\r\n\r\n",
-    "a length in foreign digits": b"PUT /v2/ HTTP/1.1\r\nhost: x\r\ncontent-length: \xb2\r\n\r\na",
-    "an unknown coding": b"PUT /v2/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\nab",
-    "a huge header": b"GET /v2/ HTTP/1.1\r\nhost: x\r\na: " + b"b" * 2_000_000 + b"\r\n\r\n",
+    "a length in foreign digits": b"PUT /v2/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: \xb2\r\n\r\na",
+    "an unknown coding": b"PUT /v2/ HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\nab",
+    "a huge header": b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\na: "
+    + b"b" * 2_000_000
+    + b"\r\n\r\n",
     "a thousand headers": b"GET /v2/ HTTP/1.1\r\n" + b"a: b\r\n" * 1000 + b"\r\n",
-    "a huge target": b"GET /" + b"a" * 2_000_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+    "a huge target": b"GET /" + b"a" * 2_000_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "a bad chunk": request("PUT", f"/v2/{NAME}/manifests/v2").replace(
         b"content-length: 0", b"transfer-encoding: chunked"
     )
@@ -139,13 +146,13 @@ def test_what_is_not_http_is_refused_or_cut_off(site: Serving, sent: bytes) -> N
 
 @pytest.mark.usefixtures("nothing_kept")
 def test_a_length_and_chunks_at_once_hide_no_second_request(site: Serving) -> None:
-    hidden = b"DELETE /v2/%b/manifests/v1 HTTP/1.1\r\nhost: x\r\n\r\n" % NAME.encode()
+    hidden = b"DELETE /v2/%b/manifests/v1 HTTP/1.1\r\nhost: localhost\r\n\r\n" % NAME.encode()
     body = b"0\r\n\r\n" + hidden
     for headers in (
         f"content-length: {len(body)}\r\ntransfer-encoding: chunked",
         f"transfer-encoding: chunked\r\ncontent-length: {len(body)}",
     ):
-        head = f"PUT /v2/{NAME}/manifests/v2 HTTP/1.1\r\nhost: x\r\n{headers}\r\n\r\n"
+        head = f"PUT /v2/{NAME}/manifests/v2 HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n"
         answer = exchange(site, head.encode() + body, half_close=True)
         assert answer.count(b"HTTP/1.1 ") <= 1 or b"HTTP/1.1 202" not in answer
     assert site.get(f"/v2/{NAME}/manifests/v1").status == 200

@@ -101,7 +101,7 @@ def exchange(registry: Serving, sent: bytes, *, half_close: bool = False) -> byt
         return received
 
 
-PUT = b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"
+PUT = b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
 
 
 def test_who_stops_within_a_body_is_told_and_cut_off(start: Start) -> None:
@@ -131,7 +131,7 @@ def test_who_never_ends_his_headers_is_cut_off(start: Start, sent: bytes) -> Non
     ],
 )
 def test_malformed_requests_are_the_clients_fault(registry: Serving, line: bytes) -> None:
-    sent = line + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    sent = line + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     assert exchange(registry, sent).startswith(b"HTTP/1.1 4")
 
 
@@ -146,7 +146,9 @@ def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(
     digest = digests.of(body)
     line = f"POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\n"
     with registry.connect() as connection:
-        connection.sendall(f"{line}host: x\r\ncontent-length: 3000\r\n\r\n".encode() + body[:1000])
+        connection.sendall(
+            f"{line}host: localhost\r\ncontent-length: 3000\r\n\r\n".encode() + body[:1000]
+        )
         until(lambda: flying(registry) > 1)
         registry.signal(signal.SIGTERM)
         until(lambda: not listening(registry))
@@ -166,9 +168,11 @@ def test_connections_that_ask_for_nothing_are_closed_when_the_server_is_told_to_
     connect = registry.connect
     with connect() as silent, connect() as idle, connect() as half, connect() as busy:
         half.sendall(b"GET /v2/ HTTP/1.1\r\nhos")
-        idle.sendall(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n")
+        idle.sendall(b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
-        busy.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3000\r\n\r\n".encode())
+        busy.sendall(
+            f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3000\r\n\r\n".encode()
+        )
         busy.sendall(body[:1000])
         until(lambda: flying(registry) > 1)
         registry.signal(signal.SIGTERM)

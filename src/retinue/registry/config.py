@@ -22,8 +22,11 @@ from retinue.registry.options import (
     Option,
     option,
 )
+from retinue.wire import authority
 from retinue.wire.masks import masked, secrets
 
+ANY = "*"
+"""Among `hosts`: every other one too."""
 PREFIX = "RETINUE_"
 FILE_VARIABLE = "RETINUE_CONFIG"  # names the configuration file; read by the command line
 ALIKE = 0.8
@@ -78,6 +81,12 @@ class Config:
     )
     external_url: str = option(
         "", TEXT, "URL under which clients reach this registry, with a path where a proxy adds one"
+    )
+    hosts: tuple[str, ...] = option(
+        (),
+        LIST,
+        "names and addresses (without port) under which clients may ask, besides those of loopback"
+        " and external_url; '*': any; by default any, but on an open registry on loopback no others",
     )
     trusted_proxies: tuple[str, ...] = option(
         (), LIST, "networks whose X-Forwarded-For is believed"
@@ -153,6 +162,8 @@ class Config:
         _host_port(self.listen)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise BadOption("tls_cert", "together", "tls_cert and tls_key are given both or not")
+        for name in self.hosts:
+            _known_host(name)
         for network in self.trusted_proxies:
             _network(network)
         if self.external_url:
@@ -197,6 +208,16 @@ def _host_port(listen: str) -> tuple[str, int]:
         except ValueError as problem:
             raise BadOption("listen", listen, "HOST is an IP address or 'localhost'") from problem
     return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _known_host(name: str) -> None:
+    bracketed = f"[{name}]" if ":" in name else name
+    try:
+        plain = name == ANY or authority.host(bracketed) == name
+    except authority.MalformedHost:
+        plain = False
+    if not plain:
+        raise BadOption("hosts", name, "expected a name in lower case, an address, or '*'")
 
 
 def _network(text: str) -> None:
@@ -331,9 +352,11 @@ def unknown_variables(environ: Mapping[str, str]) -> Mapping[str, str | None]:
     They are no error: Kubernetes gives every container RETINUE_PORT and its like (the address of a
     Service) where a Service is called `retinue`.
     """
-    known = {variable(name) for name in options()}
-    return {
-        key: _alike(key, known)
-        for key in sorted(environ)
-        if key.startswith(PREFIX) and key not in known and key not in NO_OPTIONS
-    }
+    known = options()
+    found: dict[str, str | None] = {}
+    for key in sorted(environ):
+        name = key.removeprefix(PREFIX).lower()
+        if key.startswith(PREFIX) and key not in NO_OPTIONS and name not in known:
+            alike = _alike(name, known)
+            found[key] = None if alike is None else variable(alike)
+    return found

@@ -28,6 +28,9 @@ IN_MEMORY = 1 << 20
 """Files up to this size are sent from memory when they are asked for again: that takes half of
 the work, and while one is sent not much more memory than the server's buffers for a file."""
 
+SANDBOX = ("content-security-policy", "sandbox")
+"""A browser that shows a blob runs nothing of it, and takes it for no page of this registry."""
+
 _log = logging.getLogger("retinue.content")
 
 
@@ -105,13 +108,14 @@ async def _load(services: Services, found: Found, media_type: str) -> Entry:
 
 
 def described(digest: Digest, media_type: str) -> tuple[tuple[str, str], ...]:
-    """The headers that go with content."""
-    return (
+    """The headers that go with content; a blob, which may be a page, has no media type."""
+    described = (
         ("content-type", media_type or names.OCTET_STREAM),
         (names.HEADER_DIGEST, digest),
         ("etag", f'"{digest}"'),
         ("accept-ranges", "bytes"),
     )
+    return described if media_type else (*described, SANDBOX)
 
 
 async def _bytes(services: Services, found: Found) -> bytes | None:

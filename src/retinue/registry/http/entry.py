@@ -13,7 +13,7 @@ from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action
 from retinue.registry.content.errors import RepositoryUnknown
 from retinue.registry.content.services import Services
-from retinue.registry.http import errors, routes
+from retinue.registry.http import errors, hosts, routes
 from retinue.registry.http.exchange import (
     Fields,
     Headers,
@@ -39,7 +39,12 @@ LINGER_BYTES = 64 << 20
 LINGER_SECONDS = 5.0
 """What is read of a body that nobody wanted, so that the client comes to read the answer."""
 
+PROBES = frozenset({"/healthz", "/readyz"})
+"""What is asked by whoever watches over the process, under an address or a name of its own."""
+
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
+_PLAIN = ("x-content-type-options", "nosniff")
+"""Nothing that was pushed is to be taken for a script or a page (fetch.spec.whatwg.org, nosniff)."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LISTS_OF_PAPERS = frozenset(
     {"referrers", "old-references", "old-rc1", "old-oras", "old-oras-draft"}
@@ -79,11 +84,14 @@ class Entry:
         self._log_requests = config.access_log
         self._old = config.old_discovery
         self._number = count()
-        self._always: Headers = _notice(config.notice)
+        self._always: Headers = [_PLAIN, *_notice(config.notice)]
+        self._hosts = hosts.of(config)
         self._prefix = f"{mark}-"
         arrived = self._logged if config.access_log else self._named
         self._sending = sending
-        self.hot = Hot(services, aside or services.metrics, arrived, self._always, sending)
+        self.hot = Hot(
+            services, aside or services.metrics, self._hosts, arrived, self._always, sending
+        )
 
     def recall(self, fields: Fields) -> Principal | None:
         """Who asks, if that is known at once; nobody without a name is. From any thread."""
@@ -150,6 +158,7 @@ class Entry:
 
     async def _answer(self, request: Request, route: Route) -> Response:
         try:
+            self._require_plain(request, route)
             return await self._handle(request, route)
         except RetinueError as problem:
             return self._refuse(problem, request)
@@ -158,6 +167,15 @@ class Entry:
                 "%s %s failed", request.method, request.path, extra={"request": request.request_id}
             )
             return errors.failed(500, errors.UNKNOWN, request.request_id)
+
+    def _require_plain(self, request: Request, route: Route) -> None:
+        """Raises MalformedHost, UnknownHost, CodingUnknown."""
+        if not self._hosts.seen(request.scope, request.headers) and route[0] not in PROBES:
+            self._hosts.require(request.scope, request.headers)
+        if request.method not in _WITHOUT_BODY and "transfer-encoding" in request.headers:
+            codings = request.headers.get_all("transfer-encoding")
+            if [coding.lower() for coding in codings] != ["chunked"]:
+                raise errors.CodingUnknown(", ".join(codings))
 
     def _handle(self, request: Request, route: Route) -> Awaitable[Response]:
         """Raises NotFound, MethodNotAllowed; what is returned raises what handlers do."""

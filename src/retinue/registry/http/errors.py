@@ -19,8 +19,10 @@ from retinue.registry.http.exchange import (
     MalformedQuery,
     Response,
 )
+from retinue.registry.http.hosts import UnknownHost
 from retinue.registry.storage.blobstore import CopyLost, StorageFailed, UploadLost
 from retinue.strictjson import InvalidJson
+from retinue.wire.authority import MalformedHost
 from retinue.wire.challenge import Basic
 from retinue.wire.codes import Code, error_body
 from retinue.wire.conditions import MalformedCondition, PreconditionFailed
@@ -44,6 +46,14 @@ class MethodNotAllowed(RetinueError):
         self.allowed = allowed
 
 
+class CodingUnknown(RetinueError):
+    """The body comes in a coding that we do not undo (RFC 9112 6.1)."""
+
+    def __init__(self, codings: str) -> None:
+        super().__init__(f"Transfer-Encoding {codings[:80]!r} is not known here; use 'chunked'")
+        self.codings = codings
+
+
 UNKNOWN = "UNKNOWN"
 UNAVAILABLE = "UNAVAILABLE"
 """Codes that the specification does not list; clients know them from other registries."""
@@ -51,6 +61,9 @@ UNAVAILABLE = "UNAVAILABLE"
 TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     NotFound: (404, Code.UNSUPPORTED),
     MethodNotAllowed: (405, Code.UNSUPPORTED),
+    CodingUnknown: (400, Code.UNSUPPORTED),
+    MalformedHost: (400, Code.UNSUPPORTED),
+    UnknownHost: (421, Code.DENIED),
     Unauthenticated: (401, Code.UNAUTHORIZED),
     Denied: (403, Code.DENIED),
     TooManyFailures: (429, Code.TOOMANYREQUESTS),

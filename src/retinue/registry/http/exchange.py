@@ -52,6 +52,10 @@ class Scope(Protocol):
     @property
     def client(self) -> str: ...
 
+    @property
+    def authority(self) -> str | None:
+        """Of HTTP/2, and of a target that is a whole URL."""
+
 
 class Wire(Protocol):
     """The connection: a body, in parts or all at once (then a cut raises ProtocolClosed), and one

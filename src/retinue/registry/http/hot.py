@@ -15,6 +15,7 @@ from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import Fields, Headers, Part, Request, Response, Scope, Wire
+from retinue.registry.http.hosts import Hosts
 from retinue.registry.http.routes import Route
 from retinue.registry.http.write import size_of
 from retinue.registry.metrics import Metrics, Places
@@ -60,6 +61,7 @@ class Hot:
         self,
         services: Services,
         metrics: Metrics,
+        hosts: Hosts,
         arrived: Arrived,
         always: Headers,
         sending: Callable[[int], None],
@@ -70,6 +72,7 @@ class Hot:
         self._pulls = services.pulls
         self._clock = services.clock
         self._metrics = metrics
+        self._hosts = hosts
         self._arrived = arrived
         self._always = always
         self._sending = sending
@@ -90,6 +93,8 @@ class Hot:
             return False
         repository, headers, body, sent, places, until, pulled = found
         fields = scope.headers
+        if not self._hosts.seen(scope, fields):
+            return False
         who = ANONYMOUS if self._open else self._who(fields, repository)
         now = self._clock()
         if who is None or now >= until or _special(fields) or not _sound(body):
