@@ -31,6 +31,10 @@ class Counted:
             self.statements.append(sql)
             yield page
 
+    async def scan(self, sql: Sql, *args: object) -> Sequence[Row]:
+        self.statements.append(sql)
+        return await self._catalog.scan(sql, *args)
+
     async def commit(self, change: Callable[[], Change[T]]) -> T:
         return await self._catalog.commit(lambda: self._counted(change()))
 

@@ -1,7 +1,8 @@
 """Collection on both databases: storage.md, rules 13, 14 and 16, and "Collection"."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.tags import cosign_tag, fallback_tag
 from retinue.registry.catalog import trash
-from retinue.registry.catalog.db import Catalog, Change
+from retinue.registry.catalog.db import Catalog, Change, Row, Sql
 from retinue.registry.catalog.look import look
+from retinue.registry.catalog.postgres import PostgresCatalog
 from retinue.registry.gc import changes, execute, plan
 from retinue.registry.gc.execute import LEASE, Settings, collect_once
 from retinue.registry.gc.report import Item
@@ -463,6 +465,50 @@ async def test_the_number_of_statements_does_not_grow_with_what_is_collected(
         assert report.manifests == most
         counts.append(counted.taken())
     assert counts[1] == counts[2]
+
+
+class Aside:
+    """A catalog whose reads on the event loop are noted."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.inline: list[Sql] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    async def one(self, sql: Sql, *args: object) -> Row | None:
+        self.inline.append(sql)
+        return await self._catalog.one(sql, *args)
+
+    async def rows(self, sql: Sql, *args: object) -> Sequence[Row]:
+        self.inline.append(sql)
+        return await self._catalog.rows(sql, *args)
+
+
+async def test_22_collection_asks_nothing_on_the_event_loop(world: World) -> None:
+    """Neither what it asks nor what it makes of the answers holds up requests."""
+    old_policy(world)
+    await world.push(image())
+    await world.large(b"x" * 5000)
+    world.now += 8 * DAY
+    aside = Aside(world.catalog)
+    loop = threading.get_ident()
+    planned: list[int] = []
+    climb = changes.climb
+
+    def noted(*asked: Any) -> Change[Any]:
+        planned.append(threading.get_ident())
+        return (yield from climb(*asked))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "climb", noted)
+        settings = Settings(world.terms, world.delay, world.now)
+        report = await collect_once(aside, world.blobs, settings)
+    assert report.manifests == 1
+    assert aside.inline == []
+    assert len(planned) >= 2
+    assert loop not in planned or isinstance(world.catalog, PostgresCatalog)
 
 
 async def test_nothing_is_due_in_an_empty_queue(world: World) -> None:

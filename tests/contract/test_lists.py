@@ -7,12 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from builders import artifact, image, with_papers
+from counting import Counted
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.registry import worker
 from retinue.registry.access.gate import Gate
 from retinue.registry.access.principal import ANONYMOUS, Principal
-from retinue.registry.access.rules import Rules, parse_rule
+from retinue.registry.access.rules import Rules, as_like, parse_rule, ranges
+from retinue.registry.catalog import reads, referrers
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.table import TABLE
 from rig import NAME, Rig
@@ -303,3 +305,50 @@ async def test_the_first_draft_also_asks_by_tag(rig: Rig) -> None:
     body = (await rig.call("GET", path)).json
     assert (body["tag"], len(body["references"])) == ("v1", 1)
     assert (await rig.call("GET", path.replace("v1/references", "v2/references"))).status == 404
+
+
+# ---- lists of many, of which few are wanted (storage rule 22)
+
+
+async def test_22_names_are_looked_at_only_where_the_caller_may_see_any(rig: Rig) -> None:
+    for number in range(3):
+        await rig.blob(b"x", f"team-b/r{number}")
+        await rig.blob(b"x", f"team-d/r{number}")
+    globs = ["team-a/*", "team-b/r1", "team-c/*"]
+    counted = Counted(rig.catalog)
+    found = await reads.names(counted, map(as_like, globs), ranges(globs), "", 10)
+    assert found == ["team-b/r1"]
+    assert counted.taken() == len(globs)
+
+
+async def test_22_names_are_looked_at_by_pages(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "LOOKED", 2)
+    for number in range(7):
+        await rig.blob(b"x", f"team/r{number}")
+    wanted = ["*6", "*r4"]
+    assert await reads.names(rig.catalog, map(as_like, wanted), ranges(wanted), "", 10) == [
+        "team/r4",
+        "team/r6",
+    ]
+    assert await reads.names(rig.catalog, ["%"], ranges(["*"]), "team/r1", 3) == [
+        "team/r2",
+        "team/r3",
+        "team/r4",
+    ]
+
+
+async def test_22_papers_of_a_type_are_found_behind_pages_of_others(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(referrers, "ROWS", 2)
+    await rig.basics()
+    subject = image()
+    papers = with_papers(subject, 9)
+    for each in papers:
+        await rig.push(each)
+    rare = artifact(subject, kind="application/vnd.rare")
+    await rig.push(rare)
+    path = f"/v2/{NAME}/referrers/{subject.digest}"
+    found = (await rig.call("GET", f"{path}?artifactType=application/vnd.rare")).json
+    assert [each["digest"] for each in found["manifests"]] == [rare.digest]
+    assert await rig.referrers(subject.digest) == {each.digest for each in (*papers, rare)}

@@ -1,16 +1,13 @@
 """Every statement of the program is understood by both databases, and none reads a whole table."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import apsw
 import psycopg
 import pytest
 
 from contract.plans import plan, repositories, scans
+from contract.statements import Statement, every_statement
 from counting import Counted
 from databases import PostgresServer
 from retinue.registry.catalog.db import Catalog, Change, Sql
@@ -20,29 +17,9 @@ LIST = Sql("select name, until from hold where name > :after order by name limit
 PUT = Sql("insert into hold (name, until) values (:name, :until)")
 
 
-COLLECT = """
-import importlib, json, pkgutil
-import retinue.registry
-from retinue.registry.catalog.db import ALL
-
-for module in pkgutil.walk_packages(retinue.registry.__path__, "retinue.registry."):
-    importlib.import_module(module.name)
-print(json.dumps([[sql.sqlite, sql.postgres, sql.scans] for sql in ALL]))
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    sqlite: str
-    postgres: str
-    scans: bool
-
-
 @pytest.fixture(scope="module")
 def statements() -> Sequence[Statement]:
-    """All of the program's, and none of the tests': from a process of their own."""
-    output = subprocess.check_output([sys.executable, "-c", COLLECT])
-    return [Statement(*each) for each in json.loads(output)]
+    return every_statement()
 
 
 @pytest.fixture(scope="module")

@@ -531,6 +531,10 @@ class Between:
     def pages(self, sql: Sql, *args: object) -> AsyncIterator[Sequence[Row]]:
         return self._catalog.pages(sql, *args)
 
+    async def scan(self, sql: Sql, *args: object) -> Sequence[Row]:
+        await self._count()
+        return await self._catalog.scan(sql, *args)
+
     async def commit(self, change: Callable[[], Change[T]]) -> T:
         await self._count()
         return await self._catalog.commit(change)

@@ -71,6 +71,30 @@ def as_like(glob: str) -> str:
     return escaped.replace("*", "%").replace("?", "_")
 
 
+_END = "\x7f"
+"""Comes after all that names are made of."""
+
+
+def ranges(globs: Iterable[str]) -> list[tuple[str, str]]:
+    """Where names can be that match one of these: after the first text, up to the second.
+
+    In order, and apart from each other.
+    """
+    found: list[tuple[str, str]] = []
+    for first, until in sorted(map(_range, globs)):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(until, found[-1][1])
+        else:
+            found.append((first, until))
+    return found
+
+
+def _range(glob: str) -> tuple[str, str]:
+    begins = re.split(r"[*?]", glob, maxsplit=1)[0]
+    before = f"{begins[:-1]}{chr(ord(begins[-1]) - 1)}{_END}" if begins else ""
+    return before, glob if begins == glob else begins + _END
+
+
 def _as_regex(globs: Iterable[str]) -> "re.Pattern[str]":
     parts = (
         "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in glob)

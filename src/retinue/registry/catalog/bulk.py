@@ -9,22 +9,26 @@ from retinue.oci.digest import Digest
 from retinue.registry.catalog.db import Sql
 
 _EACH = re.compile(r"json_each\((:\w+)\)")
-_FIRST = re.compile(r"(json_each\(:\w+\) e)\s+join")
+_JOIN = re.compile(r"(?<!left )\bjoin\b")
 _UNHEX = re.compile(r"unhex\(([^()]*)\)")
 _BYTE = {"sha256": "01", "sha512": "02"}
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 """`json.dumps` would make an encoder for every call, at three times the cost."""
 
 
-def bulk(text: str) -> Sql:
+def bulk(text: str, *, grows: str = "") -> Sql:
     """A statement that reads rows by `from json_each(:rows) e`, cells by `e.value ->> 0`.
 
     `unhex(x)` makes binary of text. Both are rewritten for PostgreSQL, which calls them otherwise.
-    SQLite is told to begin with the rows that are given: it knows nothing of their number.
+    Tables are joined in the order of the text, from the rows that are given on: no database knows
+    their number (SQLite is told so here, PostgreSQL for all statements: ADR 7).
     """
-    sqlite = _FIRST.sub(r"\1 cross join", text)
     postgres = _EACH.sub(r"jsonb_array_elements(cast(\1 as jsonb))", text)
-    return Sql(sqlite, postgres=_UNHEX.sub(r"decode(\1, 'hex')", postgres))
+    return Sql(
+        _JOIN.sub("cross join", text),
+        postgres=_UNHEX.sub(r"decode(\1, 'hex')", postgres),
+        grows=grows,
+    )
 
 
 def rows(cells: Iterable[Iterable[str | int | None]]) -> str:

@@ -30,25 +30,48 @@ ALL_TAGS = Sql("""
     left join manifest m on m.repository = t.repository and m.digest = t.digest
     where t.repository = :repository and t.name > :after order by t.name limit :most""")
 # A digest begins with 1 or 2, the name of a tag with 0: the first `:after` is one byte 1.
-UNWITNESSED = Sql("""
-    select l.source as witness from link l
-    where l.repository = :repository and l.witness = l.source and l.source > :after
-    and not exists (
-        select 1 from manifest m where m.repository = l.repository and m.digest = l.source)
+# Each half is read in the order of its index, and no further than a page.
+UNWITNESSED = Sql(
+    """
+    select x.witness from (
+        select distinct l.source as witness from link l
+        where l.repository = :repository and l.witness = l.source and l.source > :after
+        and not exists (
+            select 1 from manifest m where m.repository = l.repository and m.digest = l.source)
+        order by l.source limit :most) x
     union
-    select l.witness from link l
-    where l.repository = :repository and l.witness <> l.source and l.witness > :after
-    and not exists (
-        select 1 from manifest m where m.repository = l.repository and m.digest = l.witness)
-    order by witness limit :most""")
+    select y.witness from (
+        select distinct l.witness from link l
+        where l.repository = :repository and l.witness <> l.source and l.witness > :after
+        and not exists (
+            select 1 from manifest m where m.repository = l.repository and m.digest = l.witness)
+        order by l.witness limit :most) y
+    order by witness limit :most""",
+    grows="links",
+)
+# First the rest of one subject, then those after it: in the order of the index, so that no page
+# reads what those before it have read. (With `kind = 3` SQLite sees no such order, and sorts.)
 _SUBJECTS = Sql(
     """
-    select target, source, max(case when witness = source then 1 else 0 end),
-        sum(distinct cast(1 as bigint) << cast(way - 1 as integer))
-    from link where repository = :repository and kind = 3
-    and (target, source) > (:target, :source)
-    group by target, source order by target, source limit :most""",
-    scans=True,
+    select l.target, l.source, max(case when l.witness = l.source then 1 else 0 end),
+        sum(distinct cast(1 as bigint) << cast(l.way - 1 as integer))
+    from (
+        select z.target, z.source from (
+            select x.target, x.source from (
+                select distinct target, source from link
+                where repository = :repository and target = :target and kind = 3
+                and source > :source order by source limit :most) x
+            union all
+            select y.target, y.source from (
+                select distinct target, kind, source from link
+                where repository = :repository and target > :target and kind >= 3
+                order by target, kind, source limit :most) y) z
+        order by z.target, z.source limit :most) page
+    cross join link l
+    where l.repository = :repository and l.target = page.target and l.source = page.source
+    and l.kind = 3
+    group by l.target, l.source order by l.target, l.source""",
+    grows="links",
 )
 _PAPERS = Sql("""
     select subject, digest, listed, ways from paper
@@ -62,14 +85,17 @@ _SUBJECTS_OF = bulk("""
     select distinct l.target, l.source from json_each(:pairs) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 1)
     and l.kind = 3 and l.target = unhex(e.value ->> 0)""")
-_STATED = bulk("""
+_STATED = bulk(
+    """
     select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:witnesses) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
     and l.witness = l.source
     union all
     select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:witnesses) e
     join link l on l.repository = :repository and l.witness = unhex(e.value ->> 0)
-    and l.witness <> l.source""")
+    and l.witness <> l.source""",
+    grows="what is stated",
+)
 _INLINE = bulk("""
     select o.id, b.body from json_each(:ids) e
     join object o on o.id = cast(e.value ->> 0 as bigint)

@@ -27,16 +27,23 @@ _TIMES = bulk("""
     join object o on o.id = m.object
     left join usage u on u.repository = m.repository and u.digest = m.digest
     left join candidate c on c.repository = m.repository and c.kind = 1 and c.digest = m.digest""")
-# A manifest may carry very many tags; one ordinary one is enough, and the others are few.
+# A manifest may carry very many tags, of either kind: those between the two prefixes are sought.
 _ORDINARY = bulk("""
-    select unhex(e.value ->> 0) from json_each(:wanted) e where exists (
+    select unhex(e.value ->> 0) from json_each(:wanted) e where coalesce((
         select 1 from tag t
         where t.repository = :repository and t.digest = unhex(e.value ->> 0)
-        and substr(t.name, 1, 7) not in ('sha256-', 'sha512-'))""")
+        and t.name < 'sha256-' limit 1), (
+        select 1 from tag t
+        where t.repository = :repository and t.digest = unhex(e.value ->> 0)
+        and t.name >= 'sha256.' and t.name < 'sha512-' limit 1), (
+        select 1 from tag t
+        where t.repository = :repository and t.digest = unhex(e.value ->> 0)
+        and t.name >= 'sha512.' limit 1)) = 1""")
 _SPECIAL = bulk("""
     select t.digest, t.name from json_each(:wanted) e
     join tag t on t.repository = :repository and t.digest = unhex(e.value ->> 0)
-    where substr(t.name, 1, 7) in ('sha256-', 'sha512-') limit :most""")
+    where t.name >= 'sha256-' and t.name < 'sha256.'
+    or t.name >= 'sha512-' and t.name < 'sha512.' limit :most""")
 _PARENTS = bulk("""
     select l.target, l.source from json_each(:wanted) e
     join link l on l.repository = :repository and l.target = unhex(e.value ->> 0)
@@ -62,7 +69,8 @@ _ELSEWHERE = bulk("""
         select 1 from object o join manifest m on m.object = o.id
         where o.digest = unhex(e.value ->> 0) and m.repository <> :repository)""")
 # An index that lists nothing but papers that all say themselves that they are about one subject.
-_LISTS_PAPERS = bulk("""
+_LISTS_PAPERS = bulk(
+    """
     select m.digest from json_each(:wanted) e
     join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)
     and m.artifact_type is null and m.media_type = :index
@@ -70,7 +78,9 @@ _LISTS_PAPERS = bulk("""
     left join link p on p.repository = c.repository and p.source = c.target and p.kind = 3
     and p.witness = p.source
     group by m.digest
-    having count(distinct c.target) = count(distinct p.source) and count(distinct p.target) = 1""")
+    having count(distinct c.target) = count(distinct p.source) and count(distinct p.target) = 1""",
+    grows="children of an index",
+)
 _OTHER_VERSION = Sql("""
     select links_version from manifest
     where repository = :repository and links_version < :version
@@ -78,15 +88,18 @@ _OTHER_VERSION = Sql("""
     select links_version from manifest
     where repository = :repository and links_version > :version
     limit 1""")
-_DROP_SOURCES = bulk("""
+_DROP_SOURCES = bulk(
+    """
     delete from link where repository = :repository
     and source in (select unhex(e.value ->> 0) from json_each(:sources) e)
-    returning source, kind, target, witness, way, size""")
+    returning source, kind, target, witness, way, size""",
+    grows="edges of a manifest",
+)
 _BLOBS = bulk("""
     select b.digest, b.touched, b.size, coalesce(c.due, 0),
-        case when exists (
+        coalesce((
             select 1 from link l where l.repository = b.repository
-            and l.target = b.digest and l.kind in (1, 2)) then 1 else 0 end
+            and l.target = b.digest and l.kind in (1, 2) limit 1), 0)
     from json_each(:wanted) e
     join repo_blob b on b.repository = :repository and b.digest = unhex(e.value ->> 0)
     left join candidate c on c.repository = b.repository and c.kind = 2 and c.digest = b.digest""")

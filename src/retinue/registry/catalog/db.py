@@ -25,13 +25,22 @@ class Sql:
     Arguments are passed by position, in the order in which the names first appear in `text`.
     `postgres` overrides the text there (with the same names in the same order of `text`); one that
     does its work there alone is `idle` on SQLite, where writers need not run it.
-    The contract suite refuses a statement that reads a whole table or index, unless it `scans`.
+    The contract suite refuses a statement that reads a whole table or index, unless it `scans`,
+    and one whose work grows with the data, unless it says with what: `grows`. Neither runs on the
+    event loop.
     """
 
     def __init__(
-        self, text: str, *, postgres: str | None = None, scans: bool = False, idle: bool = False
+        self,
+        text: str,
+        *,
+        postgres: str | None = None,
+        scans: bool = False,
+        grows: str = "",
+        idle: bool = False,
     ) -> None:
         self.scans = scans
+        self.grows = grows
         self.idle = idle
         self.names = tuple(dict.fromkeys(_NAME.findall(text)))
         self.sqlite = _NAME.sub(lambda m: f"?{self.names.index(m[1]) + 1}", text)
@@ -114,6 +123,10 @@ class Catalog(Protocol):
         pages passes them; the first column of each row is the next `:after`. `args` are the
         values of the names before, and then the first `:after`.
         """
+        ...
+
+    async def scan(self, sql: Sql, *args: object) -> Sequence[Row]:
+        """All rows, off the event loop: for upkeep, whose statements may touch more than a page."""
         ...
 
     async def commit(self, change: Callable[[], Change[T]]) -> T:

@@ -15,9 +15,12 @@ _KILL = bulk("""
     and id in (select e.value ->> 0 from json_each(:ids) e) returning id, location""")
 _FORGET = bulk("""
     delete from upload where state = 3 and id in (select e.value ->> 0 from json_each(:ids) e)""")
-_PLACES = bulk("""
+_PLACES = bulk(
+    """
     select u.location from upload u where u.id > '' and u.location in (
-    select e.value ->> 0 from json_each(:places) e)""")
+    select e.value ->> 0 from json_each(:places) e)""",
+    grows="uploads",
+)
 
 
 def expired(now: int, most: int) -> Change[list[str]]:

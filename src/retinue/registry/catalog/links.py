@@ -41,38 +41,56 @@ def _insert(number: int) -> Sql:
 FEW = 8
 """Links of most manifests."""
 _INSERT_FEW = [_insert(number) for number in range(1, FEW + 1)]
-_DROP_WITNESSES = bulk("""
+_DROP_WITNESSES = bulk(
+    """
     delete from link where repository = :repository
     and (witness in (select unhex(e.value ->> 0) from json_each(:witnesses) e)
         and witness <> source
     or source in (select unhex(e.value ->> 0) from json_each(:witnesses) e)
         and witness = source)
-    returning source, kind, target, witness, way, size""")
-_DROP_STATED = bulk("""
+    returning source, kind, target, witness, way, size""",
+    grows="what is stated",
+)
+_DROP_STATED = bulk(
+    """
     delete from link where repository = :repository and kind = 3 and witness = :witness
     and witness <> source and source in (select unhex(e.value ->> 0) from json_each(:sources) e)
-    returning source, kind, target, witness, way, size""")
-_STATED_BY = Sql("""
+    returning source, kind, target, witness, way, size""",
+    grows="what a tag states",
+)
+_STATED_BY = Sql(
+    """
     select source, kind, target, witness, way, size from link
     where repository = :repository and (witness = :witness and witness <> source
-        or source = :witness and witness = source)""")
-_TO = bulk("""
+        or source = :witness and witness = source)""",
+    grows="what is stated",
+)
+_TO = bulk(
+    """
     select l.source, l.kind, l.target, l.witness, l.way, l.size from json_each(:targets) e
     join link l on l.repository = :repository and l.target = unhex(e.value ->> 0)
-    order by l.target, l.kind, l.source""")
-_BLOBS_OF = bulk("""
+    order by l.target, l.kind, l.source""",
+    grows="edges to a manifest",
+)
+_BLOBS_OF = bulk(
+    """
     select l.source, l.target from json_each(:sources) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
-    and l.kind = 1""")
+    and l.kind = 1""",
+    grows="edges of a manifest",
+)
 _SELF_STATED = bulk("""
     select l.source, l.target from json_each(:pairs) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
     and l.kind = 3 and l.target = unhex(e.value ->> 1) and l.witness = l.source""")
-_SUBJECTS_OF = bulk("""
+_SUBJECTS_OF = bulk(
+    """
     select l.source, l.target from json_each(:sources) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 0)
     and l.kind = 3
-    join manifest m on m.repository = l.repository and m.digest = l.target""")
+    join manifest m on m.repository = l.repository and m.digest = l.target""",
+    grows="subjects of a paper",
+)
 _HOLDER_OF = Sql("""
     select source from link
     where repository = :repository and target = :target and kind in (1, 2) limit 1""")

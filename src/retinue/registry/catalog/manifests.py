@@ -78,6 +78,7 @@ _RETINUE = Sql(
                 || substr(encode(substr(k.digest, 2), 'hex'), 1, 64)
         ) x
     ) select digest from kept""",
+    grows="papers of a manifest",
 )
 
 

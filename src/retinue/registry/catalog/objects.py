@@ -40,10 +40,12 @@ _OBJECT_OF = Sql(
     for key share of o""",
 )
 _HOLDS = Sql("select 1 from repo_blob where repository = :repository and digest = :digest")
+# A base layer may be in very many repositories: some of them will do.
 HOLDERS = Sql("""
-    select r.name from object o join repo_blob b on b.object = o.id
-    join repository r on r.id = b.repository
-    where o.digest = :digest and o.quarantined is null order by b.touched desc limit :most""")
+    select r.name from (
+        select b.repository, b.touched from object o join repo_blob b on b.object = o.id
+        where o.digest = :digest and o.quarantined is null limit 250) x
+    join repository r on r.id = x.repository order by x.touched desc limit :most""")
 _DROP = Sql("""
     delete from repo_blob where repository = :repository and digest = :digest returning object""")
 _TOUCH = bulk("""
@@ -129,6 +131,6 @@ def bodies(wanted: Collection[Digest]) -> Change[Mapping[Digest, bytes]]:
 
 
 async def holders(catalog: Catalog, digest: Digest, most: int) -> list[str]:
-    """Names of repositories that hold a blob, those that used it last first."""
+    """Names of some repositories that hold a blob, those that used it last first."""
     rows = await catalog.rows(HOLDERS, digests.to_bytes(digest), most)
     return [cast("str", name) for (name,) in rows]

@@ -35,9 +35,12 @@ _UNSTATED = bulk("""
     and not exists (
         select 1 from link l where l.repository = paper.repository and l.source = paper.digest
         and l.kind = 3 and l.target = paper.subject)""")
-_DESCRIBE = Sql("""
+_DESCRIBE = Sql(
+    """
     update paper set artifact_type = :artifact_type, entry = :entry
-    where repository = :repository and digest = :digest returning digest""")
+    where repository = :repository and digest = :digest returning digest""",
+    grows="subjects of a paper",
+)
 
 
 def _pairs(pairs: Collection[Pair]) -> str:

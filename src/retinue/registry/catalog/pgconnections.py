@@ -27,6 +27,12 @@ _CONNECT = 10
 _SESSION = """set session characteristics as transaction isolation level read committed;
 set statement_timeout = '60s'; set lock_timeout = '30s';
 set idle_in_transaction_session_timeout = '60s'"""
+# Every statement is made to begin with what is given and to go from index to index (ADR 7): what
+# else the planner may think of depends on values, on how many rows there happen to be, and on when
+# they were counted.
+PLANS = """set plan_cache_mode = force_generic_plan; set jit = off; set random_page_cost = 1;
+set join_collapse_limit = 1; set from_collapse_limit = 1; set enable_seqscan = off;
+set enable_hashjoin = off; set enable_mergejoin = off; set enable_material = off"""
 
 _KINDS: dict[type[psycopg.Error], Constraint] = {
     errors.UniqueViolation: Constraint.UNIQUE,
@@ -63,7 +69,7 @@ async def connect(url: str, *, session: str = "") -> Connection:
         connect_timeout=_CONNECT,
     )
     try:
-        await connection.execute(f"{_SESSION};{session}".encode())
+        await connection.execute(f"{_SESSION};{PLANS};{session}".encode())
     except BaseException:
         await connection.close()
         raise

@@ -1,5 +1,7 @@
 """What SQLite believes about the tables: numbers of ours, so that plans never depend on the data.
 
+The text of a statement says in which order its tables are read; these choose the index (ADR 7).
+
 Without statistics SQLite takes a repository for ten rows and reads all of one; with measured ones
 a plan is as good as the day on which it was measured. These say what a registry is like: a
 repository is large, and whatever comes after it in a key narrows it to a few rows.

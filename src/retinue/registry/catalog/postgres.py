@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from retinue.registry.catalog import meta, migrate
+from retinue.registry.catalog import meta, migrate, pgplanner
 from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql, T, end
 from retinue.registry.catalog.pgconnections import (
     CONFLICTS,
@@ -79,6 +79,8 @@ async def _apply(connection: Connection, entropy: Callable[[int], bytes]) -> Seq
         await connection.execute(ledger, (migration.number, migration.sha256))
         for row in meta.numbers(migration.number, migration.least_code):
             await connection.execute(meta.WRITE.postgres.encode(), row)
+    if todo:
+        await pgplanner.teach(connection)
     for row in meta.beginnings(entropy(meta.SECRET_BYTES)):
         await connection.execute(meta.FIRST.postgres.encode(), row)
     return [migration.number for migration in todo]
@@ -125,6 +127,9 @@ class PostgresCatalog:
             if len(page) < PAGE:
                 return
             args = (*args[:-1], page[-1][0])
+
+    async def scan(self, sql: Sql, *args: object) -> Sequence[Row]:
+        return await self._scans.ask(sql.postgres, args)
 
     def gone(self) -> None:
         """A server's files are its own."""

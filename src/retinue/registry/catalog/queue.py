@@ -22,7 +22,8 @@ _DUE = Sql("""
     where due <= :now and kind = :kind
     and (due, repository, digest) > (:due, :repository, :digest)
     order by due, repository, digest limit :most""")
-_BELOW = bulk("""
+_BELOW = bulk(
+    """
     select c.digest from json_each(:digests) e
     join link l on l.repository = :repository and l.target = unhex(e.value ->> 0) and l.kind = 3
     join candidate c on c.repository = l.repository and c.kind = 1 and c.digest = l.source
@@ -31,9 +32,12 @@ _BELOW = bulk("""
     select c.digest from json_each(:digests) e
     join link l on l.repository = :repository and l.source = unhex(e.value ->> 0) and l.kind = 2
     join candidate c on c.repository = l.repository and c.kind = 1 and c.digest = l.target
-    where c.due <= :now""")
+    where c.due <= :now""",
+    grows="papers of a manifest",
+)
+# `+due`: found by digest, not among all that is due.
 _DROP = bulk("""
-    delete from candidate where repository = :repository and kind = :kind and due <= :now
+    delete from candidate where repository = :repository and kind = :kind and +due <= :now
     and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)""")
 _POSTPONE = bulk("""
     insert into candidate (repository, kind, digest, due)
@@ -56,8 +60,13 @@ _PAGE_OF_OBJECTS = Sql("""
 _LOOSE_MANIFESTS = bulk("""
     select e.value ->> 0, e.value ->> 1 from json_each(:rows) e where not exists (
         select 1 from tag t where t.repository = cast(e.value ->> 0 as bigint)
-        and t.digest = unhex(e.value ->> 1)
-        and substr(t.name, 1, 7) not in ('sha256-', 'sha512-'))""")
+        and t.digest = unhex(e.value ->> 1) and t.name < 'sha256-')
+    and not exists (
+        select 1 from tag t where t.repository = cast(e.value ->> 0 as bigint)
+        and t.digest = unhex(e.value ->> 1) and t.name >= 'sha256.' and t.name < 'sha512-')
+    and not exists (
+        select 1 from tag t where t.repository = cast(e.value ->> 0 as bigint)
+        and t.digest = unhex(e.value ->> 1) and t.name >= 'sha512.')""")
 _LOOSE_BLOBS = bulk("""
     select e.value ->> 0, e.value ->> 1 from json_each(:rows) e where not exists (
         select 1 from link l where l.repository = cast(e.value ->> 0 as bigint)

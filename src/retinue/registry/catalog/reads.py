@@ -1,5 +1,6 @@
 """The hot reads: one statement each, permission and presence included."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
@@ -32,10 +33,13 @@ ALIVE = Sql("select 1")
 QUARANTINE = Sql("""
     update object set quarantined = :now where id = :object and quarantined is null""")
 NAMES = bulk("""
-    select r.name from repository r
-    where r.name > :last and exists (
-        select 1 from json_each(:globs) e where r.name like e.value ->> 0 escape '\\')
+    select r.name, case when exists (
+            select 1 from json_each(:likes) e where r.name like e.value ->> 0 escape '\\')
+        then 1 else 0 end
+    from repository r where r.name > :after and r.name <= :until
     order by r.name limit :most""")
+LOOKED = 200
+"""Names that are compared with patterns at a time: with twenty of these that takes a millisecond."""
 
 
 class Found(NamedTuple):
@@ -85,10 +89,25 @@ async def alive(catalog: Catalog) -> None:
     await catalog.one(ALIVE)
 
 
-async def names(catalog: Catalog, likes: Iterable[str], last: str, most: int) -> Sequence[str]:
-    r"""Repositories after `last` that match a pattern of LIKE (escape `\`), in order."""
-    found = await catalog.rows(NAMES, last, rows([like] for like in likes), most)
-    return [cast("str", name) for (name,) in found]
+async def names(
+    catalog: Catalog, likes: Iterable[str], ranges: Iterable[tuple[str, str]], last: str, most: int
+) -> Sequence[str]:
+    r"""Repositories after `last` that match a pattern of LIKE (escape `\`), in order.
+
+    `ranges`: after what and up to what there can be any; in order, and apart from each other.
+    """
+    patterns = rows([like] for like in likes)
+    found: list[str] = []
+    for first, until in ranges:
+        after = max(first, last)
+        while len(found) < most and after < until:  # each round is after some more names
+            page = await catalog.rows(NAMES, patterns, after, until, LOOKED)
+            found += [cast("str", name) for name, matches in page if matches]
+            if len(page) < LOOKED:
+                break
+            after = cast("str", page[-1][0])
+            await asyncio.sleep(0)  # on SQLite nothing above suspends: other requests come first
+    return found[:most]
 
 
 def quarantine(object_id: int, now: int) -> Change[None]:

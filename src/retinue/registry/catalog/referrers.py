@@ -5,31 +5,32 @@ from typing import NamedTuple, cast
 
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
-from retinue.oci.links import Way
 from retinue.registry.catalog.bulk import bulk, column
-from retinue.registry.catalog.db import Catalog, Sql
-from retinue.registry.catalog.links import mask
+from retinue.registry.catalog.db import Catalog, Row, Sql
 
 STATE = Sql("select id, paper_seq from repository where name = :name")
+# All papers of a page, also those that are not wanted: else a read would go on until it has found
+# enough that are.
 PAGE = Sql("""
-    select digest, entry from paper
-    where repository = :repository and subject = :subject and digest > :last and listed = 1
+    select digest, case when listed = 1 then entry end, listed from paper
+    where repository = :repository and subject = :subject and digest > :last
     order by digest limit :most""")
 PAGE_OF_TYPE = Sql("""
-    select digest, entry from paper
-    where repository = :repository and subject = :subject and digest > :last and listed = 1
-        and artifact_type = :type
-    order by digest limit :most""")
+    select x.digest, case when x.wanted = 1 then x.entry end, x.wanted from (
+        select digest, entry, case when listed = 1 and artifact_type = :type
+            then 1 else 0 end as wanted from paper
+        where repository = :repository and subject = :subject and digest > :last
+        order by digest limit :most) x order by x.digest""")
+# What cosign's tags attach has an index of its own (way 3).
 PAGE_BY_TAG = Sql("""
-    select digest, entry from paper
-    where repository = :repository and subject = :subject and digest > :last
-        and ways & :cosign <> 0
+    select digest, entry, 1 from paper
+    where repository = :repository and subject = :subject and digest > :last and ways & 4 <> 0
     order by digest limit :most""")
 ANY_BY_TAG = Sql("""
     select 1 from paper
-    where repository = :repository and subject = :subject and ways & :cosign <> 0 limit 1""")
+    where repository = :repository and subject = :subject and ways & 4 <> 0 limit 1""")
 ROWS = 250
-"""Entries per read; of at most 8 KiB each."""
+"""Papers per read; their entries have at most 8 KiB each."""
 
 
 class State(NamedTuple):
@@ -37,6 +38,13 @@ class State(NamedTuple):
 
     repository: int
     sequence: int
+
+
+class Page(NamedTuple):
+    """`end`: where to go on; None: nothing comes after these."""
+
+    papers: "Sequence[Paper]"
+    end: bytes | None
 
 
 class Paper(NamedTuple):
@@ -53,28 +61,31 @@ async def state(catalog: Catalog, name: str) -> State | None:
 
 async def page(
     catalog: Catalog, repository: int, subject: Digest, last: bytes, artifact_type: str | None
-) -> Sequence[Paper]:
-    """The next ROWS papers of a subject after `last`, by digest; fewer only at the end."""
+) -> Page:
+    """What is wanted of the next ROWS papers of a subject after `last`, by digest."""
     raw = digests.to_bytes(subject)
     if artifact_type is None:
         found = await catalog.rows(PAGE, repository, raw, last, ROWS)
     else:
-        found = await catalog.rows(PAGE_OF_TYPE, repository, raw, last, artifact_type, ROWS)
-    return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]
+        found = await catalog.rows(PAGE_OF_TYPE, artifact_type, repository, raw, last, ROWS)
+    return _page(found)
 
 
-async def page_by_tag(
-    catalog: Catalog, repository: int, subject: Digest, last: bytes
-) -> Sequence[Paper]:
+def _page(found: Sequence[Row]) -> Page:
+    rows = cast("Sequence[tuple[bytes, str | None, int]]", found)
+    papers = [Paper(digest, entry) for digest, entry, wanted in rows if wanted]
+    return Page(papers, rows[-1][0] if len(rows) == ROWS else None)
+
+
+async def page_by_tag(catalog: Catalog, repository: int, subject: Digest, last: bytes) -> Page:
     """The same of papers that cosign's tags attach, or did before others wrote the same tag."""
-    cells = (repository, digests.to_bytes(subject), last, mask(Way.COSIGN), ROWS)
-    found = await catalog.rows(PAGE_BY_TAG, *cells)
-    return [Paper._make(cast("tuple[bytes, str | None]", row)) for row in found]
+    cells = (repository, digests.to_bytes(subject), last, ROWS)
+    return _page(await catalog.rows(PAGE_BY_TAG, *cells))
 
 
 async def any_by_tag(catalog: Catalog, repository: int, subject: Digest) -> bool:
     """Whether there is one of these."""
-    cells = (repository, digests.to_bytes(subject), mask(Way.COSIGN))
+    cells = (repository, digests.to_bytes(subject))
     return await catalog.one(ANY_BY_TAG, *cells) is not None
 
 

@@ -22,10 +22,10 @@ LIVE_COPIES = Sql("""
 TRASHED = Sql("""
     select location from trash where location > :after order by location limit :most""")
 
-_NO_UPLOADS = Sql("delete from upload")
-_NO_LEASES = Sql("delete from lease")
-_NO_HOLDS = Sql("delete from hold")
-_NO_TRASH = Sql("delete from trash")
+_NO_UPLOADS = Sql("delete from upload", scans=True)
+_NO_LEASES = Sql("delete from lease", scans=True)
+_NO_HOLDS = Sql("delete from hold", scans=True)
+_NO_TRASH = Sql("delete from trash", scans=True)
 _GRACE = Sql("update candidate set due = :due where due < :due", scans=True)
 
 

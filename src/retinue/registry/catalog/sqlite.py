@@ -230,6 +230,9 @@ class SqliteCatalog:
                 return
             args = (*args[:-1], page[-1][0])
 
+    async def scan(self, sql: Sql, *args: object) -> Sequence[Row]:
+        return await get_running_loop().run_in_executor(self._scans, self._scan, sql, args)
+
     def _scan(self, sql: Sql, args: Row) -> Sequence[Row]:
         if self._scanner is None:
             self._scanner = self._file.reader()
@@ -255,7 +258,9 @@ class SqliteCatalog:
     def _release(self) -> None:
         self._writer.join()
         self._checkpointer.close()
-        self._scans.shutdown()
+        if self._scanner is not None:
+            self._scanner.interrupt()  # what is asked there may take long, and nobody waits for it
+        self._scans.shutdown(cancel_futures=True)
         if self._scanner is not None:
             self._scanner.close()
         self._reader.close()

@@ -23,18 +23,23 @@ _MOVE = Sql("""
     where repository = :repository and name = :name""")
 _DROP = Sql("""
     delete from tag where repository = :repository and name = :name returning digest""")
-_DROP_ALL = bulk("""
+_DROP_ALL = bulk(
+    """
     delete from tag where repository = :repository
     and digest in (select unhex(e.value ->> 0) from json_each(:digests) e)
-    returning name""")
-_OF = bulk("""
+    returning name""",
+    grows="tags of a manifest",
+)
+_OF = bulk(
+    """
     select t.name, t.digest from json_each(:digests) e
-    join tag t on t.repository = :repository and t.digest = unhex(e.value ->> 0)""")
+    join tag t on t.repository = :repository and t.digest = unhex(e.value ->> 0)""",
+    grows="tags of a manifest",
+)
 _LISTS = Sql("""
-    select 1 from tag t
-    join link l on l.repository = t.repository and l.source = t.digest and l.kind = 2
-        and l.target = :paper
-    where t.repository = :repository and t.name = :name""")
+    select 1 from tag t cross join link l
+    where t.repository = :repository and t.name = :name
+    and l.repository = t.repository and l.source = t.digest and l.kind = 2 and l.target = :paper""")
 
 
 def put(
@@ -82,4 +87,4 @@ def of(repository: int, manifests: Collection[Digest]) -> Change[list[tuple[str,
 
 def lists(repository: int, name: str, paper: Digest) -> Change[bool]:
     """Whether the index that a tag points at has this as a child."""
-    return bool((yield _LISTS, (digests.to_bytes(paper), repository, name)))
+    return bool((yield _LISTS, (repository, name, digests.to_bytes(paper))))

@@ -1,7 +1,9 @@
+from itertools import pairwise
+
 import pytest
 
 from retinue.registry.access.principal import ANONYMOUS, Principal
-from retinue.registry.access.rules import Action, BadRule, Rules, as_like, parse_rule
+from retinue.registry.access.rules import Action, BadRule, Rules, as_like, parse_rule, ranges
 
 ALICE = Principal("alice")
 BOB = Principal("bob")
@@ -84,3 +86,29 @@ def test_answers_are_remembered_within_bounds() -> None:
     for number in range(10_000):
         assert some.allow(ALICE, Action.PULL, f"a{number}")
     assert len(some._known) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("globs", "inside", "outside"),
+    [
+        (["team/*"], ["team/", "team/a", "team/zz/z"], ["team", "team-a/b", "teams", "tea", "z"]),
+        (["team*"], ["team", "team/a", "teams"], ["tea", "tean"]),
+        (["a/b"], ["a/b"], ["a/bc", "a/a", "a"]),
+        (["*"], ["a", "zz/9"], []),
+        (["*-x", "b/*"], ["a", "b/c", "z"], []),
+        (["a/?", "c/*"], ["a/b", "c/x"], ["b", "b/c", "d"]),
+        ([], [], ["a"]),
+    ],
+)
+def test_ranges_hold_all_that_matches(
+    globs: list[str], inside: list[str], outside: list[str]
+) -> None:
+    found = ranges(globs)
+    assert found == sorted(found)
+    assert all(one[1] < other[0] for one, other in pairwise(found))
+
+    def within(name: str) -> bool:
+        return any(after < name <= until for after, until in found)
+
+    assert [name for name in inside if not within(name)] == []
+    assert [name for name in outside if within(name)] == []

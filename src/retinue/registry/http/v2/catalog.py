@@ -3,7 +3,7 @@
 import json
 
 from retinue.registry.access.gate import Unauthenticated
-from retinue.registry.access.rules import Action, as_like
+from retinue.registry.access.rules import Action, as_like, ranges
 from retinue.registry.catalog import reads
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import Request, Response
@@ -20,7 +20,8 @@ async def get(services: Services, request: Request, _name: str, _rest: str) -> R
     if not globs and request.principal.anonymous:
         raise Unauthenticated
     likes = [as_like(glob) for glob in globs]
-    found = await reads.names(services.catalog, likes, page.last or "", page.n + 1)
+    within = ranges(globs)
+    found = await reads.names(services.catalog, likes, within, page.last or "", page.n + 1)
     names = found[: page.n]
     headers = [("content-type", "application/json")]
     if names and len(found) > page.n:

@@ -7,6 +7,7 @@ put his manifest there. The API's own list has only those that state their subje
 asks for it is also told at once where no tag attaches anything: `Retinue-Attached: subject, tag`.
 """
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +20,7 @@ from retinue.oci.readers.table import read
 from retinue.oci.reference import valid_name
 from retinue.oci.referrers import referrer_entry
 from retinue.registry.catalog import reads, referrers
-from retinue.registry.catalog.referrers import ROWS, Body, Paper, State
+from retinue.registry.catalog.referrers import Body, Paper, State
 from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
 from retinue.registry.content.errors import NameInvalid
@@ -120,10 +121,10 @@ async def _by_tag(services: Services, name: str, digest: Digest, last: str | Non
         return _unknown(name, None)
     after = b"" if last is None else digests.to_bytes(digests.parse(last))
     page = await referrers.page_by_tag(services.catalog, state.repository, digest, after)
-    texts = [paper.entry or await described(services, name, paper.digest) for paper in page]
+    texts = [paper.entry or await described(services, name, paper.digest) for paper in page.papers]
     headers = [_TYPE, _BY_TAG]
-    if len(page) == ROWS:
-        more = digests.from_bytes(page[-1].digest)
+    if page.end is not None:
+        more = digests.from_bytes(page.end)
         headers.append(
             ("link", next_link(paths.referrers(name, digest), attached="tag", last=more))
         )
@@ -140,13 +141,15 @@ async def papers(
     embed: bool = False,
 ) -> AsyncIterator[Paper]:
     """The papers of a subject after `after`, by digest."""
-    while True:
+    while True:  # each page is after the one before
         page = await referrers.page(services.catalog, repository, subject, after, kind)
-        for paper in await _embedded(services, repository, page) if embed else page:
+        found = page.papers
+        for paper in await _embedded(services, repository, found) if embed else found:
             yield paper
-        if len(page) < ROWS:
+        if page.end is None:
             return
-        after = page[-1].digest
+        after = page.end
+        await asyncio.sleep(0)  # on SQLite nothing above suspends: other requests come first
 
 
 async def _embedded(services: Services, repository: int, page: Sequence[Paper]) -> list[Paper]:
