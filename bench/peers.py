@@ -50,7 +50,7 @@ def program(name: str) -> str | None:
     return next((str(m) for m in matches if m.is_file() and os.access(m, os.X_OK)), None)
 
 
-def _retinue(*flags: str) -> Callable[[Path, int], Sequence[str]]:
+def retinue(*flags: str) -> Callable[[Path, int], Sequence[str]]:
     def command(folder: Path, port: int) -> Sequence[str]:
         python = [sys.executable, "-m", "retinue", "serve"]
         listen = ["--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}"]
@@ -96,8 +96,8 @@ def _zot(folder: Path, port: int) -> Sequence[str] | None:
 
 
 PEERS = (
-    Peer("retinue", "synced", True, _retinue()),
-    Peer("retinue unsynced", "not synced", True, _retinue("--durable", "false")),
+    Peer("retinue", "synced", True, retinue()),
+    Peer("retinue unsynced", "not synced", True, retinue("--durable", "false")),
     Peer("distribution", "synced", False, _distribution("distribution")),
     Peer("docker-registry", "synced", False, _distribution("docker-registry")),
     Peer("olareg folder", "not synced", True, _olareg("dir")),

@@ -7,13 +7,15 @@ import psycopg
 import pytest
 
 from databases import PostgresServer
-from retinue.registry.catalog.db import Catalog, CatalogUnavailable, Change, Sql
+from retinue.registry.catalog import postgres
+from retinue.registry.catalog.db import Catalog, CatalogBusy, CatalogUnavailable, Change, Sql
 from retinue.registry.catalog.opening import open_catalog
 from retinue.registry.catalog.pgconnections import Pool, connect
 from retinue.registry.catalog.pgreads import PIPELINE, Reads
-from retinue.registry.catalog.postgres import TRIES, PostgresCatalog
+from retinue.registry.catalog.postgres import TRIES, WRITERS, PostgresCatalog
 
 PUT = Sql("insert into hold (name, until) values (:name, :until)")
+MOVE = Sql("update hold set until = :until where name = :name")
 GET = Sql("select until from hold where name = :name")
 DIE = Sql("select 1", postgres="select pg_terminate_backend(pg_backend_pid())")
 FAIL = Sql("select 1", postgres="do $$ begin raise exception using errcode = '40001'; end $$")
@@ -97,6 +99,57 @@ async def test_a_conflict_is_run_again_and_given_up_in_the_end(server_catalog: C
     with pytest.raises(CatalogUnavailable, match="conflicts"):
         await server_catalog.commit(put("c", FAIL, times=TRIES))
     assert await server_catalog.one(GET, "c") is None
+
+
+class Holder:
+    """Somebody who holds the row of hold `name`."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._connection = psycopg.connect(url)
+        self._connection.execute("select 1 from hold where name = %s for update", (name,))
+
+    def let_go(self) -> None:
+        self._connection.close()
+
+
+def move(name: str) -> Change[None]:
+    yield MOVE, (2, name)
+
+
+async def test_changes_of_what_somebody_holds_hold_up_no_others(
+    server_catalog: Catalog, url: str
+) -> None:
+    await server_catalog.commit(put("held"))
+    holder = Holder(url, "held")
+    try:
+        moves = [
+            asyncio.create_task(server_catalog.commit(lambda: move("held")))
+            for _ in range(4 * WRITERS)
+        ]
+        async with asyncio.timeout(60):
+            for number in range(3 * WRITERS):
+                await server_catalog.commit(put(f"other{number}"))
+        assert not any(each.done() for each in moves)
+    finally:
+        holder.let_go()
+    assert await asyncio.gather(*moves) == [None] * len(moves)
+    assert await server_catalog.one(GET, "held") == (2,)
+
+
+async def test_who_waits_too_long_is_told_so(
+    server_catalog: Catalog, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_LONG", "set lock_timeout = '1ms'")
+    await server_catalog.commit(put("held"))
+    catalog = PostgresCatalog(url, durable=False, random=lambda: 0.0)
+    holder = Holder(url, "held")
+    try:
+        with pytest.raises(CatalogBusy):
+            await catalog.commit(lambda: move("held"))
+        assert await catalog.commit(put("other")) == 1
+    finally:
+        holder.let_go()
+        await catalog.close()
 
 
 async def test_a_full_disk_is_not_tried_again(server_catalog: Catalog) -> None:

@@ -74,6 +74,10 @@ class CatalogUnavailable(RetinueError):
         self.reason = reason
 
 
+class CatalogBusy(CatalogUnavailable):
+    """Somebody else held what a change needs for longer than one waits. Nothing of it was kept."""
+
+
 class Constraint(StrEnum):
     UNIQUE = "unique"
     FOREIGN_KEY = "foreign key"

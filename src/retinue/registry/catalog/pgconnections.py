@@ -18,6 +18,8 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
 """Not the statement's fault: the server, its disk or the way to it failed."""
+HELD = errors.LockNotAvailable
+"""Somebody else holds what the statement needs, for longer than `lock_timeout`."""
 CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _SHUTDOWNS = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
 

@@ -14,9 +14,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from retinue.registry.catalog import meta, migrate, pgplanner
-from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql, T, end
+from retinue.registry.catalog.db import CatalogBusy, CatalogUnavailable, Change, Row, Sql, T, end
 from retinue.registry.catalog.pgconnections import (
     CONFLICTS,
+    HELD,
     UNAVAILABLE,
     Connection,
     Pool,
@@ -30,12 +31,16 @@ PAGE = 500
 """Rows per page of a scan."""
 READERS = 4
 WRITERS = 8
+WAITERS = 2
+"""Writers that wait for what somebody else holds: changes that need nothing of it have the others."""
 TRIES = 8
 """How often a change is run that conflicts with others; the pauses between add up to 2.5 s at most."""
 
 _TABLES = """select table_name from information_schema.tables
 where table_schema = current_schema() and table_name <> 'migration'"""
 _PATIENT = "set statement_timeout = 0; set lock_timeout = 0"
+_BRIEF = "set lock_timeout = '200ms'"
+_LONG = "set lock_timeout = '10s'"
 _PAUSE = 0.01
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 _READ_ONLY = "set default_transaction_read_only = on"
@@ -108,7 +113,9 @@ class PostgresCatalog:
     def __init__(self, url: str, *, durable: bool, random: Callable[[], float]) -> None:
         self._readers = Pool(url, READERS, session=_READ_ONLY)
         self._scanners = Pool(url, 1, session=_READ_ONLY)
-        self._writers = Pool(url, WRITERS, session="" if durable else _UNSAFE)
+        safety = "" if durable else f"{_UNSAFE};"
+        self._writers = Pool(url, WRITERS, session=f"{safety}{_BRIEF}")
+        self._waiters = Pool(url, WAITERS, session=f"{safety}{_LONG}")
         self._reads = Reads(self._readers)
         self._scans = Reads(self._scanners)
         self._random = random
@@ -141,19 +148,27 @@ class PostgresCatalog:
         """As `Catalog.commit`.
 
         A change whose connection is lost before its `commit` is sent runs once more; when it is
-        lost after that, CatalogUnavailable is raised and the change may have been kept.
+        lost after that, CatalogUnavailable is raised and the change may have been kept. One that
+        needs what somebody else holds stands behind others that wait, in the order in which they
+        came; it raises CatalogBusy when it was not given it in 10 s.
         """
         dropped = False
+        pool = self._writers
         for attempt in range(TRIES):
             try:
-                return await self._once(change)
+                return await self._once(change, pool)
             except CONFLICTS as error:
                 reason = str(error)
+            except HELD as error:
+                if pool is self._waiters:
+                    raise CatalogBusy(f"somebody else holds what is changed: {error}") from error
+                pool = self._waiters
+                continue
             except _Lost as error:
                 if dropped:
                     raise CatalogUnavailable(str(error)) from error
                 dropped = True
-                await self._writers.forget()
+                await pool.forget()
                 continue
             await asyncio.sleep(_PAUSE * 2**attempt * self._random())
         raise CatalogUnavailable(f"given up after {TRIES} conflicts with other writers: {reason}")
@@ -161,14 +176,14 @@ class PostgresCatalog:
     async def close(self) -> None:
         await self._reads.close()
         await self._scans.close()
-        for pool in (self._readers, self._scanners, self._writers):
+        for pool in (self._readers, self._scanners, self._writers, self._waiters):
             await pool.forget()
 
-    async def _once(self, change: Callable[[], Change[T]]) -> T:
+    async def _once(self, change: Callable[[], Change[T]], pool: Pool) -> T:
         try:
-            async with self._writers.taken() as connection:
+            async with pool.taken() as connection:
                 return await _run(connection, change())
-        except CONFLICTS:
+        except (*CONFLICTS, HELD):
             raise
         except UNAVAILABLE as error:
             raise CatalogUnavailable(str(error)) from error
