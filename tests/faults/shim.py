@@ -163,6 +163,8 @@ class FaultyCalls(Calls):
         self.count = 0
         self.hit: str | None = None
         self.synced: list[int] = []
+        self.opened: set[int] = set()
+        """Descriptors that the program opened by these calls, and has not closed."""
         self._at: int | None = None
         self._fault = Fault.BROKEN
         self.watch: Callable[[], None] | None = None
@@ -189,10 +191,17 @@ class FaultyCalls(Calls):
 
     def open(self, name: str, flags: int, mode: int, folder: int | None) -> int:
         self._step("open")
-        return super().open(name, flags, mode, folder)
+        fd = super().open(name, flags, mode, folder)
+        self.opened.add(fd)
+        return fd
 
     def close(self, fd: int) -> None:
-        """Fails for what was written to; the descriptor is gone all the same, as on Linux."""
+        """Fails for what was written to; the descriptor is gone all the same, as on Linux.
+
+        To close what is not open would close what another thread opened meanwhile.
+        """
+        assert fd in self.opened, f"{fd} is not open"
+        self.opened.remove(fd)
         written = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
         super().close(fd)
         if written:
