@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from packaging.markers import Environment, default_environment
@@ -12,8 +13,13 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+FOLDER = Path("requirements")
+BUILD = FOLDER / "build.txt"
+LOCKS = (BUILD, FOLDER / "dev.txt", FOLDER / "runtime.txt")
 PYTHON = "Programming Language :: Python :: "
-_ENTRY = re.compile(r"^(?P<pin>\w[^\\\n]*?) *\\\n(?P<hashes>(?: +--hash=\S+(?: \\)?\n)+)", re.M)
+_ENTRY = re.compile(
+    r"^(?P<pin>\w[^\\\n]*?) *\\\n(?P<hashes>(?: +--hash=\S+(?: \\)?\n)+)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,17 @@ def read(text: str) -> list[Pin]:
     ]
 
 
-def needs(pin: Pin) -> list[Requirement]:
-    """What the package says that it needs, by its metadata in this environment."""
+def said(pin: Pin, field: str) -> list[str]:
+    """A field of the package's metadata in this environment, if it is there in that version."""
     try:
-        found = importlib.metadata.distribution(pin.name)
+        found = importlib.metadata.metadata(pin.name)
     except importlib.metadata.PackageNotFoundError:
         return []
-    if Version(found.version) != Version(pin.version):
-        return []
-    return [Requirement(text) for text in found.requires or ()]
+    return found.get_all(field, []) if Version(found["Version"]) == Version(pin.version) else []
+
+
+def needs(pin: Pin) -> list[Requirement]:
+    return [Requirement(text) for text in said(pin, "Requires-Dist")]
 
 
 def environments(project: Mapping[str, object]) -> Iterator[tuple[str, Environment]]:
@@ -75,10 +83,10 @@ def roots(project: Mapping[str, object], pinned: Iterable[NormalizedName]) -> li
 
 
 def lacking(
-    project: Mapping[str, object], pins: Mapping[NormalizedName, Pin], environment: Environment
+    wanted: Iterable[Requirement], pins: Mapping[NormalizedName, Pin], environment: Environment
 ) -> set[str]:
     """What an installation without resolving would miss there."""
-    waiting = [("pyproject.toml", requirement, "") for requirement in roots(project, pins)]
+    waiting = [("pyproject.toml", requirement, "") for requirement in wanted]
     waiting += [("the lock", pin.requirement, "") for pin in pins.values()]
     found, seen = set(), set()
     while waiting:
@@ -98,10 +106,15 @@ def lacking(
     return found
 
 
-def complaints(lock: Path, pyproject: Path) -> Iterator[str]:
+def complaints() -> list[str]:
     """What a lock that is installed without resolving lacks, on each Python of the project."""
-    project = tomllib.loads(pyproject.read_text())["project"]
-    pins = {pin.name: pin for pin in read(lock.read_text())}
-    for version, environment in environments(project):
-        for problem in sorted(lacking(project, pins, environment)):
-            yield f"{lock}: on Python {version}, {problem}"
+    document = tomllib.loads(Path("pyproject.toml").read_text())
+    project, found = document["project"], []
+    for lock, (version, environment) in product(LOCKS, environments(project)):
+        pins = {pin.name: pin for pin in read(lock.read_text())}
+        wanted = roots(project, pins)
+        if lock == BUILD:
+            wanted = [Requirement(text) for text in document["build-system"]["requires"]]
+        problems = sorted(lacking(wanted, pins, environment))
+        found += [f"{lock}: on Python {version}, {problem}" for problem in problems]
+    return found

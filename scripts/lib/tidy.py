@@ -1,9 +1,13 @@
-"""Small checks that no linter makes: file sizes, empty packages, no places in the lock."""
+"""Small checks that no linter makes: file sizes, empty packages, no places in the lock, nothing
+forgotten in the source distribution.
+"""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from hatchling.builders.sdist import SdistBuilder
 
 MAX_LINES = 400
 PLACES = re.compile(r"(file|https?)://|--(extra-)?index-url|--find-links|--trusted-host")
@@ -20,8 +24,16 @@ def tracked(*patterns: str) -> list[Path]:
     return [path for path in map(Path, listed.stdout.splitlines()) if path.is_file()]
 
 
+def forgotten() -> list[str]:
+    """The source distribution is the tree: its scripts run there as they do here."""
+    packed = {file.distribution_path for file in SdistBuilder(".").recurse_included_files()}
+    kept = {str(path) for path in tracked()}
+    found = [f"{path}: not in the source distribution" for path in sorted(kept - packed)]
+    return found + [f"{path}: only in the source distribution" for path in sorted(packed - kept)]
+
+
 def complaints() -> list[str]:
-    found = []
+    found = forgotten()
     for path in tracked("src/*.py"):
         lines = path.read_text().count("\n")
         if lines > MAX_LINES:

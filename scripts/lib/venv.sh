@@ -1,6 +1,7 @@
 # Sourced by the scripts beside it: makes VENV, with exactly what the lock says, when it is not
 # there yet or the lock has changed. Needs Python 3.11 or newer.
 VENV="${RETINUE_VENV:-.venv}"
+LOCK="${RETINUE_LOCK:-dev}"
 
 find_python() {
   local candidate
@@ -34,14 +35,14 @@ debian() {
 make_venv() {
   local python lock
   python=$(find_python) || return 1
-  lock=$(cat requirements/dev.txt pyproject.toml | sha256sum | cut -c1-64)
+  lock=$(cat "requirements/$LOCK.txt" pyproject.toml | sha256sum | cut -c1-64)
   [ "$(cat "$VENV/.lock" 2>/dev/null)" = "$lock" ] && return
   if [ ! -x "$VENV/bin/python" ]; then
     "$python" -m venv "$VENV" 2>/dev/null || { debian python3-venv && "$python" -m venv --clear "$VENV"; }
   fi
-  echo "installing what requirements/dev.txt pins into $VENV" >&2
+  echo "installing what requirements/$LOCK.txt pins into $VENV" >&2
   # The lock is complete, so nothing is resolved again: a newer release on the index changes nothing.
-  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt || return
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "requirements/$LOCK.txt" || return
   "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || return
   "$VENV/bin/pip" --disable-pip-version-check check || return
   echo "$lock" >"$VENV/.lock"
