@@ -28,8 +28,9 @@ def load_certificate(der: bytes, part: str) -> "Certificate":
 
     Its extensions and its key may still be what nobody can read.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+    from cryptography.x509 import load_der_x509_certificate
+
+    from retinue.attest.unreadable import UNREADABLE
 
     if len(der) > MAX_BYTES:
         raise Malformed(part, f"{len(der)} bytes are more than the {MAX_BYTES} allowed")
@@ -40,7 +41,7 @@ def load_certificate(der: bytes, part: str) -> "Certificate":
             found = load_der_x509_certificate(der)
             for lazily in _LAZY:
                 getattr(found, lazily)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as error:
+    except UNREADABLE as error:
         raise Malformed(part, f"cannot be read: {error!s:.160}") from None
     return found
 

@@ -11,19 +11,13 @@ from itertools import islice
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
 from retinue.attest.errors import Malformed, NoAnchor, Refused
+from retinue.attest.unreadable import UNREADABLE
 
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -54,7 +48,7 @@ def check_readable(certificate: x509.Certificate, part: str) -> None:
             certificate.signature_hash_algorithm,
             certificate.extensions,
         )
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Malformed(part, f"a certificate cannot be read: {error!s:.160}") from None
 
 
@@ -121,7 +115,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
         key = issuer.public_key()
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except (InvalidSignature, *UNREADABLE):
         return False
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size >= _MIN_RSA

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from retinue.attest.anchors import X509Anchor
 from retinue.attest.errors import Malformed, Refused
+from retinue.attest.unreadable import UNREADABLE
 
 T = TypeVar("T", bound=x509.ExtensionType)
 
@@ -107,9 +108,7 @@ def _certificate(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         for name in _READ_LATER:
             getattr(certificate, name)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise Malformed("certificate", str(error)[:200]) from None
-    except (x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise Malformed("certificate", str(error)[:200]) from None
     return certificate
 
@@ -117,7 +116,7 @@ def _certificate(der: bytes) -> x509.Certificate:
 def _public_key(certificate: x509.Certificate) -> PublicKeyTypes:
     try:
         return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise Malformed("certificate", f"its key: {str(error)[:200]}") from None
 
 
@@ -183,7 +182,7 @@ def _check_order(chain: Sequence[x509.Certificate]) -> None:
 def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+    except (InvalidSignature, *UNREADABLE):
         raise Refused(_name(certificate), f"was not issued by {_name(issuer)}") from None
 
 

@@ -38,15 +38,14 @@ def pinned_as(key: PublicKey, trust: Trust) -> PinnedKey | None:
 
 def by_certificate(evidence: Evidence) -> PublicKey:
     """The key of the leaf certificate, which made the signature; raises Malformed, Refused."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     from retinue.attest.certificate import load_certificate
     from retinue.attest.keys.public import wrap
+    from retinue.attest.unreadable import UNREADABLE
 
     leaf = load_certificate(evidence.certificates[0], "certificate")
     try:
         key = leaf.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise Malformed("certificate", f"its key cannot be read: {error!s:.160}") from None
     try:
         public = wrap(key, "of the certificate")

@@ -12,6 +12,7 @@ from cryptography.x509.certificate_transparency import SignedCertificateTimestam
 from cryptography.x509.oid import ExtensionOID
 
 from retinue.attest.errors import NoAnchor, Refused
+from retinue.attest.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from retinue.attest.root import Log
@@ -48,7 +49,7 @@ def _embedded(leaf: x509.Certificate) -> Iterator[SignedCertificateTimestamp]:
         raise Refused(
             PART, "the certificate has none: nobody could see that it was issued"
         ) from None
-    except ValueError as error:
+    except UNREADABLE as error:
         raise Refused(PART, f"cannot be read: {error}") from None
     if len(found) > _MOST:
         raise Refused(PART, f"the certificate has {len(found)}; {_MOST} are allowed")

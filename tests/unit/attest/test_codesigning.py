@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -13,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from cryptography.x509.oid import NameOID
 
 from retinue.attest.anchors import X509Anchor
+from retinue.attest.certificate import load_certificate
 from retinue.attest.codesigning import Chain, matches, read_chain
 from retinue.attest.errors import EvidenceError, Malformed, Refused
 
@@ -53,6 +55,33 @@ def make(
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return builder.sign(ROOT_KEY if issuer == "CN=root" else KEY, digest)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ValueError("no"),
+        KeyError(8),
+        UnsupportedAlgorithm("no"),
+        x509.DuplicateExtension("twice", x509.ObjectIdentifier("1.2.3")),
+        x509.InvalidVersion("no", 7),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_whatever_the_library_says_of_foreign_bytes_they_are_unreadable(
+    problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which class it raises for which byte changes from release to release."""
+    der = make("CN=root", CA).public_bytes(Encoding.DER)
+
+    def fail(_: bytes) -> None:
+        raise problem
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", fail)
+    with pytest.raises(Malformed):
+        read_chain((der,))
+    with pytest.raises(Malformed):
+        load_certificate(der, "certificate")
 
 
 def chain(*certificates: x509.Certificate) -> Chain:
