@@ -107,7 +107,20 @@ class Config:
     open: bool = option(
         False, SWITCH, "let anybody do anything also beyond loopback, where no users are configured"
     )
-    auth_failures: int = option(30, COUNT, "failed logins per minute and address", least=1)
+    auth_failures: int = option(
+        30,
+        COUNT,
+        "failed logins per minute of one user from one address (IPv6: /64); of all users ten times as many",
+        least=1,
+    )
+    auth_checks: int = option(
+        2, COUNT, "passwords that each worker checks at the same time; others wait", least=1
+    )
+    anonymous_body: int = option(
+        1 << 20,
+        SIZE,
+        "what is read of a body, and dropped, where users are needed and its sender is none",
+    )
     max_manifest: int = option(4 << 20, SIZE, "largest manifest", least=1 << 10)
     max_blob: int = option(0, SIZE, "largest blob; 0: no limit")
     max_tags: int = option(32, COUNT, "tags that one manifest push may set", least=10)

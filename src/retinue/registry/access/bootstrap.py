@@ -52,6 +52,7 @@ def gate(config: Config, now: Callable[[], float], metrics: Metrics) -> Gate:
         None if path is None else UserFile(path),
         Rules([parse_rule(rule) for rule in config.rules or DEFAULT]),
         failures=config.auth_failures,
+        checks=config.auth_checks,
         key=secrets.token_bytes(32),
         now=now,
         metrics=metrics,

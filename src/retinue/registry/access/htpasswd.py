@@ -7,6 +7,7 @@ from retinue.errors import RetinueError
 from retinue.registry.access.rules import EVERYBODY, USERS
 
 MAX_FILE = 16 << 20
+MAX_NAME = 255
 MAX_PASSWORD = 1024
 BCRYPT_MAX = 72
 """bcrypt reads no more than this; every implementation cuts here."""
@@ -35,6 +36,8 @@ def parse(path: Path, text: str) -> dict[str, str]:
         name, colon, hashed = entry.partition(":")
         if not name or not colon:
             raise BadUsers(path, number, "expected USER:HASH")
+        if len(name) > MAX_NAME:
+            raise BadUsers(path, number, f"the name is longer than {MAX_NAME} characters")
         if name in (EVERYBODY, USERS):
             raise BadUsers(path, number, f"{name!r} has a meaning of its own in rules")
         if name in users:

@@ -81,6 +81,7 @@ class Entry:
         self._proxies = Proxies(config.trusted_proxies) if config.trusted_proxies else None
         self._base = config.base
         self._stall = config.body_timeout
+        self._least = min(config.anonymous_body, LINGER_BYTES)
         self._log_requests = config.access_log
         self._old = config.old_discovery
         self._number = count()
@@ -115,13 +116,18 @@ class Entry:
             response.headers = located(response.headers, self._base)
             status = response.status
             closes = request.method not in _WITHOUT_BODY and not await request.drained(
-                LINGER_BYTES, LINGER_SECONDS
+                self._lingers(request), LINGER_SECONDS
             )
             sent = self._send(request, response, closes=closes)
             self._sending(sent)
             self.hot.keep(generation, request, route, response)
         finally:
             self._metrics.end(route[0], request.method, status, perf_counter() - begun, sent)
+
+    def _lingers(self, request: Request) -> int:
+        """Bytes that are read of a body that nobody wanted."""
+        anonymous = request.principal is ANONYMOUS and not self._gate.open
+        return self._least if anonymous else LINGER_BYTES
 
     def _route(self, path: str) -> Route:
         route = routes.find(path)

@@ -7,7 +7,8 @@ from retinue.errors import RetinueError
 from retinue.oci.digest import InvalidDigest
 from retinue.oci.manifest import Unreadable
 from retinue.oci.stores import DigestMismatch
-from retinue.registry.access.gate import REALM, Denied, TooManyFailures, Unauthenticated
+from retinue.registry.access.failures import TooManyFailures
+from retinue.registry.access.gate import REALM, Denied, Unauthenticated
 from retinue.registry.catalog.db import CatalogUnavailable, ConstraintViolated
 from retinue.registry.content import errors as content
 from retinue.registry.content.pull import Corrupt

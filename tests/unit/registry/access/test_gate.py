@@ -8,13 +8,8 @@ from argon2 import PasswordHasher
 
 from retinue.registry.access import htpasswd
 from retinue.registry.access.bootstrap import gate, make_admin
-from retinue.registry.access.gate import (
-    Failures,
-    Gate,
-    OpenGate,
-    TooManyFailures,
-    Unauthenticated,
-)
+from retinue.registry.access.failures import Failures, TooManyFailures
+from retinue.registry.access.gate import Gate, OpenGate, Unauthenticated
 from retinue.registry.access.htpasswd import BadUsers, UserFile
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action, Rules, parse_rule
@@ -48,7 +43,9 @@ def clock() -> Clock:
 @pytest.fixture
 def door(file: Path, clock: Clock) -> Gate:
     rules = Rules([parse_rule("users read *")])
-    return Gate(UserFile(file), rules, failures=3, key=bytes(32), now=clock, metrics=Metrics())
+    return Gate(
+        UserFile(file), rules, failures=3, checks=2, key=bytes(32), now=clock, metrics=Metrics()
+    )
 
 
 def basic(name: str, password: str) -> str:
@@ -112,8 +109,8 @@ async def test_an_unknown_user_costs_the_same_work_as_a_known_one(
     assert checked == [BCRYPT, BCRYPT]
 
 
-async def test_a_password_is_checked_once_for_a_while(
-    door: Gate, clock: Clock, monkeypatch: pytest.MonkeyPatch
+async def test_a_password_is_checked_once_until_the_users_change(
+    door: Gate, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks = 0
 
@@ -125,8 +122,11 @@ async def test_a_password_is_checked_once_for_a_while(
     monkeypatch.setattr(htpasswd, "matches", matches)
     for _ in range(3):
         await door.identify(basic("alice", "secret"), "peer")
+    clock.now += 86400
+    await door.identify(basic("alice", "secret"), "peer")
     assert checks == 1
-    clock.now += 301
+    file.write_text(file.read_text() + "\n")
+    clock.now += 2
     await door.identify(basic("alice", "secret"), "peer")
     assert checks == 2
 
@@ -254,7 +254,13 @@ def test_users_that_cannot_be_read_stop_the_start(tmp_path: Path, clock: Clock) 
 async def test_a_key_of_another_process_remembers_nothing(file: Path, clock: Clock) -> None:
     doors = [
         Gate(
-            UserFile(file), Rules([]), failures=3, key=os.urandom(32), now=clock, metrics=Metrics()
+            UserFile(file),
+            Rules([]),
+            failures=3,
+            checks=2,
+            key=os.urandom(32),
+            now=clock,
+            metrics=Metrics(),
         )
         for _ in range(2)
     ]

@@ -389,3 +389,21 @@ def test_head_of_nothing_says_that_it_is_nothing() -> None:
     wire = rsgi.Wire()
     write(wire, Response(200, (), b""), [], head=True)
     assert wire.headers == [("content-length", "0")]
+
+
+# ---- bodies of who is nobody
+
+
+@pytest.mark.parametrize(
+    ("user", "size", "closes"),
+    [(None, 900, False), (None, 1100, True), ("bob", 1100, False)],
+)
+async def test_little_is_read_of_a_body_whose_sender_is_not_known(
+    user: str | None, size: int, closes: bool
+) -> None:
+    edge = entry(ok, "alice write a", anonymous_body=1000)
+    fields = {"content-length": str(size), **({"authorization": user} if user else {})}
+    wire = rsgi.Wire([b"x" * 100] * (size // 100))
+    status, headers, _ = await call(edge, "PUT", "/v2/a/manifests/v1", fields, wire)
+    assert status == (403 if user else 401)
+    assert (headers.get("connection") == "close") == closes

@@ -10,7 +10,8 @@ import pytest
 import retinue
 from retinue.errors import RetinueError
 from retinue.oci import digest as digests
-from retinue.registry.access.gate import TooManyFailures, Unauthenticated
+from retinue.registry.access.failures import TooManyFailures
+from retinue.registry.access.gate import Unauthenticated
 from retinue.registry.content import errors as content
 from retinue.registry.http import errors
 from retinue.wire.ranges import Unsatisfiable

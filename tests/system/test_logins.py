@@ -1,0 +1,73 @@
+"""Passwords, right and wrong, from many addresses at once."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from serving import Serving
+
+Start = Callable[..., Serving]
+GOOD = 6
+BAD = 60
+LANES = 4
+"""Connections of each bad address."""
+ROUNDS = 10
+
+
+@pytest.fixture
+def registry(start: Start, tmp_path: Path) -> Serving:
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(10)).decode()
+    users = tmp_path / "users"
+    users.write_text("".join(f"user{number}:{hashed}\n" for number in range(GOOD)))
+    return start(htpasswd=str(users))
+
+
+async def login(registry: Serving, user: str, password: str, source: str) -> int:
+    """The status of `/v2/` on a connection of its own from an address of loopback."""
+    token = b64encode(f"{user}:{password}".encode()).decode()
+    head = f"GET /v2/ HTTP/1.1\r\nhost: localhost\r\nauthorization: Basic {token}\r\n"
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", registry.port, local_addr=(source, 0)
+    )
+    writer.write(f"{head}connection: close\r\n\r\n".encode())
+    try:
+        return int((await reader.readline()).split(b" ")[1])
+    finally:
+        writer.close()
+
+
+async def flood(registry: Serving, number: int, stop: asyncio.Event) -> int:
+    """Wrong passwords, one after the other; how many."""
+    count = 0
+    while not stop.is_set():
+        await login(
+            registry, f"user{count % GOOD}", f"wrong {count}", f"127.66.0.{number % BAD + 1}"
+        )
+        count += 1
+    return count
+
+
+async def under_flood(registry: Serving) -> list[int]:
+    """What the right ones are told meanwhile, each from its own address."""
+    stop = asyncio.Event()
+    floods = [asyncio.create_task(flood(registry, number, stop)) for number in range(BAD * LANES)]
+    told: list[int] = []
+    try:
+        for _ in range(ROUNDS):
+            logins = (
+                login(registry, f"user{number}", "secret", f"127.1.0.{number + 1}")
+                for number in range(GOOD)
+            )
+            told += await asyncio.gather(*logins)
+    finally:
+        stop.set()
+        await asyncio.gather(*floods)
+    return told
+
+
+def test_wrong_passwords_from_many_addresses_lock_nobody_out(registry: Serving) -> None:
+    assert asyncio.run(under_flood(registry)) == [200] * GOOD * ROUNDS
