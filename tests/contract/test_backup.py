@@ -25,8 +25,9 @@ from retinue.registry.upkeep.backup import (
     TargetNotEmpty,
     backup,
 )
+from retinue.registry.upkeep.checks import Checks
 from retinue.registry.upkeep.copyreport import CopyReport
-from retinue.registry.upkeep.fsck import Checks, fsck
+from retinue.registry.upkeep.fsck import fsck
 from retinue.registry.upkeep.restore import NoBackup, OtherDatabase, restore
 from world import CANDIDATES, DAY, HOUR, LOCATIONS, MANIFESTS, World, statement
 

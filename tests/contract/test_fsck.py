@@ -16,11 +16,12 @@ from retinue.oci.tags import cosign_tag, fallback_tag
 from retinue.registry.catalog import links, meta
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.upkeep.checks import Checks
 from retinue.registry.upkeep.findings import FsckReport, Kind
-from retinue.registry.upkeep.fsck import Checks, fsck
+from retinue.registry.upkeep.fsck import fsck
 from retinue.registry.upkeep.relink import relink
 from retinue.registry.upkeep.scrub import Pace, ScrubReport, scrub_once
-from world import DAY, NAME, PAPERS, TRASH, World, statement
+from world import DAY, NAME, PAPERS, World, statement
 
 LINKS = statement(
     "select source, kind, target, witness, way, size from link order by source, kind, target, witness"
@@ -182,7 +183,7 @@ async def test_7_a_damaged_row_is_quarantined_and_a_push_replaces_it(world: Worl
     )
     assert found(await check(world)) == [(Kind.DAMAGED_BYTES, digest, False)]
     assert found(await check(world, repair=True)) == [(Kind.DAMAGED_BYTES, digest, True)]
-    assert found(await check(world)) == [(Kind.QUARANTINED, digest, False)]
+    assert found(await check(world, repair=True)) == [(Kind.QUARANTINED, digest, False)]
     await world.blob(b"small")
     assert (await check(world)).clean
 
@@ -212,40 +213,25 @@ async def test_7_a_lost_file_is_quarantined_and_a_push_replaces_it(world: World)
     assert (await check(world, hash_files=True)).clean
 
 
-def age(path: Path, world: World) -> None:
-    at = (world.now - 2 * DAY) / 1_000_000
-    os.utime(path, (at, at))
-
-
-async def test_12_old_files_that_no_row_names_go_to_the_trash(world: World) -> None:
-    upload = await world.blobs.upload("crashed")
-    await upload.append([b"bytes"])
-    kept = await upload.keep(digests.of(b"bytes"))
-    await upload.close()
-    world.now = int(file_of(world, kept.location).stat().st_mtime * 1_000_000) + 1
-    assert (await check(world, repair=True)).clean
-    age(file_of(world, kept.location), world)
-    assert found(await check(world, repair=True)) == [(Kind.STRAY_FILE, kept.location, True)]
-    assert await world.catalog.rows(TRASH) == [(kept.location,)]
-    assert (await check(world)).clean
-
-
-async def test_old_bytes_of_uploads_without_a_row_are_dropped(world: World) -> None:
-    assert isinstance(world.blobs, FileBlobStore)
-    for session in ("stray", "known"):
-        upload = await world.blobs.upload(session)
-        await upload.append([b"bytes"])
-        await upload.close()
-        age(world.blobs._root.path / "uploads" / session, world)
+@pytest.mark.parametrize("large", [False, True])
+async def test_18_what_was_quarantined_and_is_whole_is_served_again(
+    world: World, large: bool
+) -> None:
+    digest = (await world.large(b"x" * 5000))[0] if large else await world.blob(b"small")
     await world.execute(
-        "insert into upload (id, repository, principal, location, size, algorithm, reached,"
-        " boot, lease, leased_until, state, expires) select 'id', id, '', 'known', 5, 'sha256',"
-        " :reached, '', '', 0, 1, :expires from repository",
-        b"",
-        world.now + DAY,
+        "update object set quarantined = 1 where digest = :digest", digests.to_bytes(digest)
     )
-    assert found(await check(world, repair=True)) == [(Kind.STRAY_UPLOAD, "stray", True)]
-    assert {name async for name, _, _ in world.blobs.sessions()} == {"known"}
+    assert found(await check(world)) == [(Kind.QUARANTINED, digest, False)]
+    assert found(await check(world, repair=True)) == [(Kind.QUARANTINED, digest, True)]
+    assert (await check(world, hash_files=True)).clean
+
+
+async def test_18_what_was_quarantined_and_is_damaged_stays_so(world: World) -> None:
+    digest, location = await world.large(b"x" * 5000)
+    file_of(world, location).write_bytes(b"y" * 5000)
+    await world.execute("update object set quarantined = 1 where location is not null")
+    assert found(await check(world, repair=True)) == [(Kind.QUARANTINED, digest, False)]
+    assert await world.digests(QUARANTINED) == {digest}
 
 
 async def harm_manifest(world: World, digest: Digest, body: bytes) -> Digest:

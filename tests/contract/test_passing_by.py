@@ -17,9 +17,10 @@ from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.opening import open_catalog, sqlite_path
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.upkeep.backup import Source, backup
+from retinue.registry.upkeep.checks import Checks
 from retinue.registry.upkeep.copyreport import CopyReport
 from retinue.registry.upkeep.findings import Kind
-from retinue.registry.upkeep.fsck import Checks, fsck
+from retinue.registry.upkeep.fsck import fsck
 from retinue.registry.upkeep.restore import restore
 from retinue.registry.upkeep.scrub import Pace, scrub_once
 from world import World, statement

@@ -32,7 +32,8 @@ from retinue.registry.content.tags import delete_tag
 from retinue.registry.gc import changes
 from retinue.registry.gc.execute import Settings, collect_once
 from retinue.registry.storage.files import FileBlobStore
-from retinue.registry.upkeep.fsck import Checks, fsck
+from retinue.registry.upkeep.checks import Checks
+from retinue.registry.upkeep.fsck import fsck
 from world import DAY, World, hold_inline, statement
 
 T = TypeVar("T")

@@ -24,13 +24,14 @@ from retinue.oci.links import Link
 from retinue.oci.manifest import Manifest
 from retinue.oci.stores import ContentMissing, StillLinked
 from retinue.oci.tags import cosign_tag, fallback_tag
+from retinue.registry.catalog.db import Change
 from retinue.registry.catalog.links import link
 from retinue.registry.catalog.opening import open_catalog
 from retinue.registry.config import Config
 from retinue.registry.gc.execute import Settings, collect_once
 from retinue.registry.gc.plan import Terms
 from retinue.registry.storage.files import FileBlobStore
-from rig import HOUR, NAME, Answer, Rig
+from rig import HOUR, NAME, Answer, Rig, statement
 
 T = TypeVar("T")
 DAY = 24 * HOUR
@@ -91,6 +92,28 @@ class RegistryMachine(RuleBasedStateMachine):
     def push_blobs(self, number: int) -> None:
         for data in blobs_of(f"layer {number}".encode()).values():
             self._blob(data)
+
+    @rule(number=NUMBERS, harm=st.sampled_from(["lose", "flip", "cut"]))
+    def push_over_damage(self, number: int, harm: str) -> None:
+        """A push of bytes whose stored copy is damaged, and nobody has noticed, repairs it."""
+        contents = blobs_of(f"layer {number}".encode())
+        for digest in contents:
+            self.run(self._harm(digest, harm))
+        self.push_blobs(number)
+        self.run(self.rig.catalog.commit(_nothing))  # remembered answers end with a commit
+        self.rig.restart()
+        for digest, data in contents.items():
+            answer = self.run(self.rig.call("GET", f"/v2/{NAME}/blobs/{digest}"))
+            assert answer.body == data
+
+    async def _harm(self, digest: Digest, harm: str) -> None:
+        raw = digests.to_bytes(digest)
+        found = await self.rig.rows("select id, location from object where digest = :digest", raw)
+        for number, location in found:
+            if location is None:
+                await self.rig.catalog.commit(lambda number=number: _harm_row(number, harm))  # type: ignore[misc]
+            else:
+                _harm_file(self.store / "blobs" / str(location), harm)
 
     def _push(self, manifest: Manifest, tag: str | None = None) -> None:
         answer = self.run(self.rig.put(manifest, *([tag] if tag else [])))
@@ -233,6 +256,13 @@ class RegistryMachine(RuleBasedStateMachine):
         assert self.run(self._stored()) == self.model.content.keys() | self.model.blobs.keys()
 
     @invariant()
+    def every_location_is_in_one_place(self) -> None:
+        twice = "select t.location from trash t join object o on o.location = t.location"
+        assert self.run(self.rig.rows(twice)) == []
+        live = self.run(self.rig.rows("select location from object where location is not null"))
+        assert all((self.store / "blobs" / str(location)).exists() for (location,) in live)
+
+    @invariant()
     def both_name_the_same(self) -> None:
         rows = self.run(self.rig.rows("select name, digest from tag"))
         found = {name: digests.from_bytes(bytes(raw)) for name, raw in rows}  # type: ignore[call-overload]
@@ -248,6 +278,29 @@ class RegistryMachine(RuleBasedStateMachine):
         for tagged in set(self.model.names.values()):
             listed = self.run(self.rig.referrers(tagged))
             assert listed == self.model.papers_of(tagged)
+
+
+ALTER = statement("update object_bytes set body = :body where object = :object")
+LOSE = statement("delete from object_bytes where object = :object")
+
+
+def _harm_row(number: object, harm: str) -> Change[None]:
+    if harm == "lose":
+        yield LOSE, (number,)
+    else:
+        yield ALTER, (b"?" if harm == "flip" else b"", number)
+
+
+def _harm_file(path: Path, harm: str) -> None:
+    if harm == "lose":
+        path.unlink()
+        return
+    content = path.read_bytes()
+    path.write_bytes(b"?" + content[1:] if harm == "flip" else content[:-1])
+
+
+def _nothing() -> Change[None]:
+    yield LOSE, (0,)
 
 
 async def _once(data: bytes) -> Any:

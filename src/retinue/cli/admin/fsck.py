@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
 async def _fsck(args: argparse.Namespace) -> "FsckReport":
     from retinue.cli.admin.store import now, store
     from retinue.registry.gc.plan import SECOND
-    from retinue.registry.upkeep.fsck import Checks, fsck
+    from retinue.registry.upkeep.checks import Checks
+    from retinue.registry.upkeep.fsck import fsck
 
     async with store(args) as opened:
         config = opened.config

@@ -1,6 +1,6 @@
 """What fsck, the scrubber and an upgrade read of the catalog, and what they put right."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import cast
 
 from msgspec import Struct
@@ -102,10 +102,11 @@ _INLINE = bulk("""
     join object_bytes b on b.object = o.id""")
 _STILL = Sql("""
     select 1 from object where id = :id and coalesce(location, '') = :location
-    and quarantined is null""")
-_QUARANTINE = Sql("""
-    update object set quarantined = :now
-    where id = :id and coalesce(location, '') = :location and quarantined is null returning id""")
+    and quarantined is null and (location is not null
+        or (select b.body from object_bytes b where b.object = object.id)
+            is not distinct from :seen)""")
+_LOST = Sql("""
+    update object set quarantined = coalesce(quarantined, :now) where id = :id""")
 _RESIZE = Sql("""
     update object set size = :size
     where id = :id and coalesce(location, '') = :location returning id""")
@@ -118,11 +119,6 @@ _OLDEST = Sql("""
     select id, digest, size, location, quarantined from object
     where location is not null and scrubbed < :before
     order by scrubbed limit :most""")
-_KNOWN_LOCATIONS = bulk("""
-    select o.location from json_each(:wanted) e
-    join object o on o.digest = unhex(e.value ->> 1) and o.location = e.value ->> 0
-    union all
-    select t.location from json_each(:wanted) e join trash t on t.location = e.value ->> 0""")
 _VERSION = Sql("""
     update manifest set links_version = :version, artifact_type = :artifact_type
     where repository = :repository and digest = :digest""")
@@ -198,14 +194,9 @@ def inline(ids: Collection[int]) -> Change[dict[int, bytes]]:
     return cast("dict[int, bytes]", dict(cast("list[tuple[int, bytes]]", found)))
 
 
-def still(one: StoredObject) -> Change[bool]:
-    """Whether the object is as it was read: the same copy, and served."""
-    return bool((yield _STILL, (one.id, one.location or "")))
-
-
-def quarantine(one: StoredObject, now: int) -> Change[bool]:
-    """Serve this copy no longer; False when it was replaced or deleted meanwhile."""
-    return bool((yield _QUARANTINE, (now, one.id, one.location or "")))
+def still(one: StoredObject, seen: bytes | None) -> Change[bool]:
+    """Whether the object is as it was read: the same copy (`seen`: its bytes in a row), served."""
+    return bool((yield _STILL, (one.id, one.location or "", seen)))
 
 
 def resize(one: StoredObject, size: int) -> Change[bool]:
@@ -219,9 +210,9 @@ def unplace(one: StoredObject, now: int) -> Change[bool]:
 
 
 def condemn(lost: Iterable[StoredObject], now: int) -> Change[None]:
-    """Serve none of these."""
+    """Serve none of these: for a catalog that nobody else uses."""
     for one in lost:
-        yield from quarantine(one, now)
+        yield _LOST, (now, one.id)
 
 
 def scrubbed(one: StoredObject, now: int) -> Change[None]:
@@ -231,12 +222,6 @@ def scrubbed(one: StoredObject, now: int) -> Change[None]:
 def oldest(before: int, most: int) -> Change[list[StoredObject]]:
     """Files that were checked longest ago, and not since `before`."""
     return [stored_object(row) for row in (yield _OLDEST, (before, most))]
-
-
-def known_locations(wanted: Iterable[tuple[str, Digest]]) -> Change[set[str]]:
-    """Which locations an object or the trash has, of (location, its digest)."""
-    cells = rows((location, hexa(digest)) for location, digest in wanted)
-    return {cast("str", row[0]) for row in (yield _KNOWN_LOCATIONS, (cells,))}
 
 
 def stated(repository: int, witnesses: Collection[Digest | str]) -> Change[list[Link]]:

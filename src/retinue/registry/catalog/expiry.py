@@ -15,12 +15,6 @@ _KILL = bulk("""
     and id in (select e.value ->> 0 from json_each(:ids) e) returning id, location""")
 _FORGET = bulk("""
     delete from upload where state = 3 and id in (select e.value ->> 0 from json_each(:ids) e)""")
-_PLACES = bulk(
-    """
-    select u.location from upload u where u.id > '' and u.location in (
-    select e.value ->> 0 from json_each(:places) e)""",
-    grows="uploads",
-)
 
 
 def expired(now: int, most: int) -> Change[list[str]]:
@@ -41,9 +35,3 @@ def kill(sessions: Collection[str], now: int) -> Change[dict[str, str]]:
 def forget(sessions: Collection[str]) -> Change[None]:
     """The bytes of these dead sessions are gone."""
     yield _FORGET, (column(sorted(sessions)),)
-
-
-def known(places: Collection[str]) -> Change[set[str]]:
-    """Those of `places` where a session has its bytes."""
-    found = yield _PLACES, (column(sorted(places)),)
-    return {cast("str", place) for (place,) in found}

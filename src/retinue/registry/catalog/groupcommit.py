@@ -53,6 +53,7 @@ _KINDS = {
     apsw.SQLITE_CONSTRAINT_FOREIGNKEY: Constraint.FOREIGN_KEY,
     apsw.SQLITE_CONSTRAINT_NOTNULL: Constraint.NOT_NULL,
     apsw.SQLITE_CONSTRAINT_CHECK: Constraint.CHECK,
+    apsw.SQLITE_CONSTRAINT_TRIGGER: Constraint.CHECK,
 }
 
 log = logging.getLogger(__name__)

@@ -25,6 +25,10 @@ SQLITE: Mapping[str, str] = {
     "{text}": "text",
     "{plain}": "strict",
     "{clustered}": "strict, without rowid",
+    "{sqlite}": "",
+    "{/sqlite}": "",
+    "{postgres}": "/*",
+    "{/postgres}": "*/",
 }
 POSTGRES: Mapping[str, str] = {
     "{id}": "bigint generated always as identity primary key",
@@ -33,6 +37,10 @@ POSTGRES: Mapping[str, str] = {
     "{text}": 'text collate "C"',
     "{plain}": "",
     "{clustered}": "",
+    "{sqlite}": "/*",
+    "{/sqlite}": "*/",
+    "{postgres}": "",
+    "{/postgres}": "",
 }
 
 LEDGER = "create table if not exists migration (number {int} primary key, sha256 {text} not null) {plain}"

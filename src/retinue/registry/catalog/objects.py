@@ -9,29 +9,39 @@ from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.registry.catalog.bulk import bulk, column, hexa
 from retinue.registry.catalog.db import Catalog, Change, Sql
+from retinue.registry.catalog.trash import discard
 
-# The update that changes nothing locks the row, so that a collector cannot delete it meanwhile.
+# The update locks the row, so that a collector cannot delete it meanwhile. What was just verified
+# is right where the rows differ (storage rule 20).
 _PUT = Sql("""
     insert into object (digest, size, location) values (:digest, :size, :location)
-    on conflict (digest) do update set size = object.size
+    on conflict (digest) do update set size = excluded.size
     returning id, location, quarantined""")
 _BYTES = Sql("""
     insert into object_bytes (object, body) values (:object, :body)
-    on conflict (object) do nothing""")
-_NEW_BYTES = Sql("""
-    insert into object_bytes (object, body) values (:object, :body)
-    on conflict (object) do update set body = excluded.body""")
+    on conflict (object) do update set body = excluded.body
+    where object_bytes.body <> excluded.body""")
 _NO_BYTES = Sql("delete from object_bytes where object = :object")
 _REPLACE = Sql("""
     update object set location = :location, size = :size, quarantined = null, scrubbed = 0
     where id = :object""")
-_TRASH = Sql("""
-    insert into trash (location, due) values (:location, :due)
-    on conflict (location) do nothing""")
+_QUARANTINE_FILE = Sql("""
+    update object set quarantined = coalesce(quarantined, :now)
+    where id = :object and location = :location returning id""")
+_QUARANTINE_ROW = Sql("""
+    update object set quarantined = coalesce(quarantined, :now)
+    where id = :object and location is null
+    and (select b.body from object_bytes b where b.object = object.id)
+        is not distinct from :seen returning id""")
+_RELEASE = Sql("""
+    update object set quarantined = null, scrubbed = :now
+    where id = :object and coalesce(location, '') = :location
+    and quarantined is not null returning id""")
 _HOLD = Sql("""
     insert into repo_blob (repository, digest, object, size, touched)
     values (:repository, :digest, :object, :size, :now)
-    on conflict (repository, digest) do update set touched = excluded.touched""")
+    on conflict (repository, digest) do update set touched = excluded.touched,
+        object = excluded.object, size = excluded.size""")
 _OBJECT_OF = Sql(
     """select o.id, o.size from repo_blob b join object o on o.id = b.object
     where b.repository = :repository and b.digest = :digest and o.quarantined is null""",
@@ -65,33 +75,73 @@ class Trash(Struct, frozen=True):
 
 
 def put_inline(digest: Digest, body: bytes, trash: Trash) -> Change[int]:
-    """Store bytes as a row, over a quarantined copy or a file; returns the object's id."""
+    """Store verified bytes as a row, over whatever is there; returns the object's id."""
     rows = yield _PUT, (digests.to_bytes(digest), len(body), None)
     object_id, location, quarantined = cast("tuple[int, str | None, int | None]", rows[0])
-    if location is None and quarantined is None:
-        yield _BYTES, (object_id, body)
-        return object_id
-    yield _NEW_BYTES, (object_id, body)
-    yield _REPLACE, (None, len(body), object_id)
+    yield _BYTES, (object_id, body)
+    if location is not None or quarantined is not None:
+        yield _REPLACE, (None, len(body), object_id)
     if location is not None:
-        yield _TRASH, (location, trash.now + trash.delay)
+        yield from discard([location], trash.now + trash.delay)
     return object_id
 
 
-def put_file(digest: Digest, location: str, size: int, trash: Trash) -> Change[int]:
-    """Record a durable copy. A healthy older copy stays, and this one is surplus."""
+class Rival(Struct, frozen=True):
+    """The copy that an object has already; `location` is None when it is a row."""
+
+    location: str | None
+
+
+class Placed(Struct, frozen=True):
+    """The id of the object; `surplus`: it keeps the copy that it had."""
+
+    object: int
+    surplus: bool = False
+
+
+class Judged(Struct, frozen=True):
+    """A stored copy that was read again: whether its bytes are what they should be. `location`
+    is empty for a row."""
+
+    location: str
+    whole: bool
+
+
+def put_file(
+    digest: Digest, location: str, size: int, trash: Trash, judged: Judged | None = None
+) -> Change[Placed | Rival]:
+    """Record a copy that was just verified.
+
+    Where another copy is served already, nothing happens until it was read again: a Rival says
+    which. If it is whole this one is surplus, else this one replaces it (storage rule 20).
+    """
     rows = yield _PUT, (digests.to_bytes(digest), size, location)
     object_id, known, quarantined = cast("tuple[int, str | None, int | None]", rows[0])
     if known == location:
-        return object_id
-    if quarantined is None:
-        yield _TRASH, (location, trash.now)
-        return object_id
+        return Placed(object_id)
+    if judged is None or judged.location != (known or ""):
+        if quarantined is None or known is None:
+            return Rival(known)
+    elif quarantined is None and judged.whole:
+        return Placed(object_id, surplus=True)
     yield _REPLACE, (location, size, object_id)
     yield _NO_BYTES, (object_id,)
     if known is not None:
-        yield _TRASH, (known, trash.now + trash.delay)
-    return object_id
+        yield from discard([known], trash.now + trash.delay)
+    return Placed(object_id)
+
+
+def quarantine(object_id: int, location: str | None, seen: bytes | None, now: int) -> Change[bool]:
+    """Serve the damaged copy no longer that somebody saw: the file at a location, or (without one)
+    the row with these bytes, None when there was none. False when another copy is there by now."""
+    if location is not None:
+        return bool((yield _QUARANTINE_FILE, (now, object_id, location)))
+    return bool((yield _QUARANTINE_ROW, (now, object_id, seen)))
+
+
+def release(object_id: int, location: str | None, now: int) -> Change[bool]:
+    """Serve a copy again that was found whole; False when another one is there by now."""
+    return bool((yield _RELEASE, (now, object_id, location or "")))
 
 
 def hold(repository: int, digest: Digest, object_id: int, size: int, now: int) -> Change[None]:

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.registry.catalog.bulk import bulk, rows
-from retinue.registry.catalog.db import Catalog, CatalogUnavailable, Change, Sql
+from retinue.registry.catalog.db import Catalog, CatalogUnavailable, Sql
 
 BY_TAG = Sql("""
     select r.id, m.digest, m.media_type, m.touched, o.id, o.size, o.location
@@ -30,8 +30,6 @@ BLOB = Sql("""
     where r.name = :name and o.quarantined is null""")
 BODY = Sql("select body from object_bytes where object = :object")
 ALIVE = Sql("select 1")
-QUARANTINE = Sql("""
-    update object set quarantined = :now where id = :object and quarantined is null""")
 NAMES = bulk("""
     select r.name, case when exists (
             select 1 from json_each(:likes) e where r.name like e.value ->> 0 escape '\\')
@@ -108,8 +106,3 @@ async def names(
             after = cast("str", page[-1][0])
             await asyncio.sleep(0)  # on SQLite nothing above suspends: other requests come first
     return found[:most]
-
-
-def quarantine(object_id: int, now: int) -> Change[None]:
-    """The bytes are not their digest: from now on nobody is given them."""
-    yield QUARANTINE, (now, object_id)

@@ -76,13 +76,16 @@ def drop_unheld(wanted: Collection[Digest], due: int) -> Change[list[Unheld]]:
     gone = yield from unheld(wanted)
     if gone:
         locations = sorted(one.location for one in gone if one.location is not None)
+        yield _DROP, (rows([one.id] for one in gone),)  # first: a location is in one place
         yield from discard(locations, due)
-        yield _DROP, (rows([one.id] for one in gone),)
     return gone
 
 
 def discard(locations: Collection[str], due: int) -> Change[None]:
-    """Files that may be removed once `due` has passed."""
+    """Files that may be removed once `due` has passed: no object can have them any more.
+
+    Raises ConstraintViolated for one that an object or an open upload has.
+    """
     if locations:
         yield _TRASH, (due, column(locations))
 

@@ -39,6 +39,8 @@ _KILL = Sql("""
     update upload set state = 3, lease = '', leased_until = 0
     where id = :id and state = 1 returning location""")
 
+_DEAD = Sql("select 1 from upload where id = :id and state = 3")
+
 
 class Session(Struct, frozen=True):
     """One row. `size`: bytes acknowledged. `reached`: their digest, if it was at hand then, valid
@@ -55,10 +57,11 @@ class Session(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True):
-    """A session that gets its row."""
+    """A session that gets its row. `repository` is None where there is none of that name yet: an
+    upload makes none."""
 
     session: str
-    repository: int
+    repository: int | None
     principal: str
     location: str
     algorithm: str
@@ -87,6 +90,11 @@ def start(new: Start, size: int, reached: Digest | None, boot: str, state: int) 
     cells = (new.session, new.repository, new.principal, new.location, size, new.algorithm)
     made = yield _START, (*cells, _raw(reached), boot, state, new.expires)
     return bool(made)
+
+
+def is_dead(session: str) -> Change[bool]:
+    """Whether it was cancelled, or has expired."""
+    return bool((yield _DEAD, (session,)))
 
 
 def lease(session: str, size: int, owner: str, until: int, now: int) -> Change[bool]:

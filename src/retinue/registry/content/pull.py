@@ -22,7 +22,7 @@ from retinue.registry.content.errors import (
 )
 from retinue.registry.content.services import Services
 from retinue.registry.metrics import CORRUPT
-from retinue.registry.storage.blobstore import LocalFile, Redirect
+from retinue.registry.storage.blobstore import CopyLost, LocalFile, Redirect, StorageFailed
 
 IN_MEMORY = 1 << 20
 """Files up to this size are sent from memory when they are asked for again: that takes half of
@@ -39,6 +39,14 @@ class Corrupt(RetinueError):
 
     def __init__(self, digest: Digest) -> None:
         super().__init__(f"the stored copy of {digest} is damaged; push it again")
+        self.digest = digest
+
+
+class Replaced(StorageFailed):
+    """A damaged copy was met that is replaced by now, or deleted: asking again helps."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"read {digest}", "its copy was damaged, and was replaced meanwhile")
         self.digest = digest
 
 
@@ -102,8 +110,7 @@ async def _load(services: Services, found: Found, media_type: str) -> Entry:
     digest = digests.from_bytes(found.digest)
     body = await _bytes(services, found)
     if body is None or digests.of(body, digests.algorithm(digest)) != digest:
-        await refuse(services, found)
-    assert body is not None
+        raise await refused(services, found, body)
     return Entry(body, described(digest, media_type))
 
 
@@ -121,17 +128,38 @@ def described(digest: Digest, media_type: str) -> tuple[tuple[str, str], ...]:
 async def _bytes(services: Services, found: Found) -> bytes | None:
     if found.location is None:
         return await reads.body(services.catalog, found.object)
-    async with services.blobs.read(found.location) as chunks:
-        return b"".join([chunk async for chunk in chunks])
+    try:
+        async with services.blobs.read(found.location) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+    except CopyLost:
+        return None
 
 
-async def refuse(services: Services, found: Found) -> None:
-    """Quarantine a damaged object, so that clients push it again; always raises Corrupt."""
+async def refused(services: Services, found: Found, seen: bytes | None) -> Corrupt | Replaced:
+    """What to raise for a damaged copy: it is quarantined, so that clients push it again.
+
+    `seen`: the bytes, where they are a row. A copy that came meanwhile is served on.
+    """
     digest = digests.from_bytes(found.digest)
+    now = services.clock()
+    if not await services.catalog.commit(
+        lambda: objects.quarantine(found.object, found.location, seen, now)
+    ):
+        return Replaced(digest)
     services.metrics.add(CORRUPT)
     _log.error("the stored copy of %s is damaged and is quarantined", digest)
-    await services.catalog.commit(lambda: reads.quarantine(found.object, services.clock()))
-    raise Corrupt(digest)
+    return Corrupt(digest)
+
+
+async def is_sound(services: Services, found: Found) -> bool:
+    """Whether a copy is there, as far as one look tells: its bytes if they are a row, else its
+    size. Raises StorageFailed."""
+    if found.location is not None:
+        at = await services.blobs.locate(found.location)
+        return at is not None and (not isinstance(at, LocalFile) or at.size == found.size)
+    digest = digests.from_bytes(found.digest)
+    body = await reads.body(services.catalog, found.object)
+    return body is not None and digests.of(body, digests.algorithm(digest)) == digest
 
 
 def in_memory(services: Services, found: Found) -> bool:
@@ -146,7 +174,7 @@ async def large(services: Services, found: Found, *, look: bool) -> Large:
     assert found.location is not None
     at = await services.blobs.locate(found.location) if look else None
     if look and (at is None or (isinstance(at, LocalFile) and at.size != found.size)):
-        await refuse(services, found)
+        raise await refused(services, found, None)
     return Large(digests.from_bytes(found.digest), found.size, at)
 
 

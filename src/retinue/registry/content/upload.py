@@ -15,16 +15,19 @@ from msgspec import Struct
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.stores import DigestMismatch
-from retinue.registry.catalog import locks, uploads
 from retinue.registry.catalog import repositories as repos
+from retinue.registry.catalog import uploads
 from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.objects import Rival
 from retinue.registry.catalog.uploads import Session
 from retinue.registry.content import blobs, sessions
+from retinue.registry.content.blobs import Known
 from retinue.registry.content.errors import RangeOutOfOrder, SizeInvalid, UploadUnknown
 from retinue.registry.content.lease import Lease, LeaseLost
 from retinue.registry.content.receive import Pump, chain, small
 from retinue.registry.content.services import Services
 from retinue.registry.content.sessions import Ticket
+from retinue.registry.content.settling import Trashed, settle
 from retinue.registry.content.times import Times, times
 from retinue.registry.storage.blobstore import Kept, Upload, UploadBusy, UploadLost
 from retinue.wire import paths
@@ -120,7 +123,7 @@ async def _append_first(services: Services, ticket: Ticket, body: Body) -> int:
         if not await services.catalog.commit(
             lambda: _start(ticket, place, pump.offset, pump.reached, services.boot, now)
         ):
-            raise RangeOutOfOrder(0, location(ticket), "another request began this upload")
+            raise await _order(services, ticket, "another request began this upload")
     if cut is not None:
         raise cut
     return pump.offset
@@ -129,8 +132,7 @@ async def _append_first(services: Services, ticket: Ticket, body: Body) -> int:
 def _start(
     ticket: Ticket, place: str, size: int, reached: Digest | None, boot: str, times: Times
 ) -> Change[bool]:
-    repository = yield from repos.ensure(ticket.name)
-    yield from locks.shared(repository)
+    repository = yield from repos.find(ticket.name)
     expires = times.now + times.upload_expires
     row = uploads.Start(
         ticket.session, repository, ticket.principal, place, ticket.algorithm, expires
@@ -163,14 +165,26 @@ async def _finish(
         body.require_size(size - session.size)
         kept = await pump.keep(digest)
         now = times(services.config, services.clock())
-        await services.catalog.commit(lambda: _store(ticket, lease.owner, digest, kept, now))
+        await settle(
+            services,
+            digest,
+            kept,
+            lambda known: _store(ticket, lease.owner, digest, kept, now, known),
+        )
         lease.over()
 
 
-def _store(ticket: Ticket, owner: str, digest: Digest, kept: Kept, times: Times) -> Change[None]:
-    yield from blobs.store_file(ticket.name, digest, kept, times, None)
-    expires = times.now + blobs.REPEATABLE
-    yield from uploads.finish(ticket.session, owner, digest, kept.size, expires)
+def _store(
+    ticket: Ticket, owner: str, digest: Digest, kept: Kept, times: Times, known: Known
+) -> Change[Rival | None]:
+    """Raises LeaseLost."""
+
+    def end(_repository: int) -> Change[None]:
+        expires = times.now + blobs.REPEATABLE
+        if not (yield from uploads.finish(ticket.session, owner, digest, kept.size, expires)):
+            raise LeaseLost
+
+    return (yield from blobs.store_file(ticket.name, digest, kept, times, end, known))
 
 
 async def store(
@@ -194,7 +208,13 @@ async def store(
         body.require_size(await pump.take(chain(parts, body.chunks)))
         kept = await pump.keep(digest)
         now = times(services.config, services.clock())
-        await services.catalog.commit(lambda: blobs.store_file(name, digest, kept, now, ticket))
+        end = blobs.end_of(ticket, digest, kept.size, now)
+        await settle(
+            services,
+            digest,
+            kept,
+            lambda known: blobs.store_file(name, digest, kept, now, end, known),
+        )
 
 
 async def _store_inline(
@@ -234,7 +254,7 @@ async def _resumed(
     """
     lease = Lease(services, ticket.session, session.size)
     if not await lease.take():
-        raise RangeOutOfOrder(session.size, location(ticket), "another request is writing")
+        raise await _order(services, ticket, "another request is writing")
     try:
         grown = session.size + body.size if body.size is not None else None
         upload = await services.blobs.upload(
@@ -248,15 +268,19 @@ async def _resumed(
             yield upload, lease
         finally:
             await upload.close()
-    except UploadBusy as problem:
-        raise RangeOutOfOrder(session.size, location(ticket), str(problem)) from problem
-    except LeaseLost as problem:
-        raise RangeOutOfOrder(session.size, location(ticket), str(problem)) from problem
-    except UploadLost as problem:
+    except (UploadBusy, LeaseLost) as problem:
+        raise await _order(services, ticket, str(problem)) from problem
+    except (UploadLost, Trashed) as problem:
         await services.catalog.commit(lambda: uploads.kill(ticket.session))
         raise UploadUnknown(ticket.id) from problem
     finally:
         await lease.release()
+
+
+async def _order(services: Services, ticket: Ticket, reason: str) -> RangeOutOfOrder:
+    """What to raise where another request was first. Raises UploadUnknown when that ended it."""
+    session = await _find(services, ticket)
+    return RangeOutOfOrder(session.size if session else 0, location(ticket), reason)
 
 
 async def cancel(services: Services, ticket: Ticket) -> None:
@@ -274,7 +298,7 @@ async def cancel(services: Services, ticket: Ticket) -> None:
 
 def _cancel(ticket: Ticket, times: Times) -> Change[str | None]:
     """Where its bytes are, empty when it has none; None when it was over already."""
-    repository = yield from repos.ensure(ticket.name)
+    repository = yield from repos.find(ticket.name)
     expires = ticket.born + times.upload_expires
     row = uploads.Start(ticket.session, repository, ticket.principal, "", ticket.algorithm, expires)
     if (yield from uploads.start(row, 0, None, "", uploads.DEAD)):

@@ -150,16 +150,16 @@ class BlobStore(Protocol):
         ...
 
     async def remove(self, location: str) -> None:
-        """Delete a copy; absent is fine."""
+        """Delete a copy, or the bytes of a session, whose place is in the trash; absent is fine."""
         ...
 
     def stored(self) -> AsyncIterator[tuple[str, int, datetime]]:
-        """Every copy: location, size in bytes, time of last change. For fsck.
+        """Every copy: location, size in bytes, and when its name or bytes changed last. For fsck.
 
         What the store cannot have made (other names) is passed over.
         """
         ...
 
     def sessions(self) -> AsyncIterator[tuple[str, int, datetime]]:
-        """Every session with bytes: id, size in bytes, time of last change."""
+        """Every session with bytes: id, size in bytes, and when those changed last."""
         ...

@@ -123,7 +123,8 @@ class FileBlobStore:
     async def remove(self, location: str) -> None:
         # The folder is not synced: a copy that comes back after a power loss is in no row of
         # the catalog, and fsck removes it.
-        name = places.blob_name(location)
+        upload = places.is_session(location)
+        name = places.upload_name(location) if upload else places.blob_name(location)
         await self.run("remove", location, lambda: self._root.unlink(name))
 
     def stored(self) -> AsyncIterator[Found]:
@@ -293,7 +294,8 @@ def _both(incoming: Incoming, parts: Sequence[bytes]) -> Digest | None:
 
 
 def _found(name: str, status: os.stat_result) -> Found:
-    return name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
+    # ctime: a link renews it, and nothing can set it.
+    return name, status.st_size, datetime.fromtimestamp(status.st_ctime, UTC)
 
 
 def _make_places(root: Root) -> None:

@@ -82,7 +82,10 @@ class Incoming:
 
     def _open(self, flags: int, offset: int) -> Writer:
         calls = self._root.calls
-        fd = self._root.open(self._name, os.O_RDWR | flags)
+        try:
+            fd = self._root.open(self._name, os.O_RDWR | flags)
+        except FileNotFoundError as error:  # it was discarded meanwhile
+            raise UploadLost(self.session, offset, None) from error
         try:
             status = self._claim(fd)
             if status.st_size != offset:

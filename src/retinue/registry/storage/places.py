@@ -70,6 +70,16 @@ def made_by(session: str, location: str) -> bool:
     return match is not None and match[2] == session
 
 
+def place_of(location: str) -> str:
+    """Where the bytes of a copy were before: the name that its upload has in `uploads/`."""
+    return location[location.index(".") + 1 : -9]
+
+
+def session_of(place: str) -> str:
+    """The upload that a place is called after."""
+    return place[:-9]
+
+
 def digest_of(location: str) -> Digest:
     hexa = location[3:].partition(".")[0]
     return Digest(f"{'sha256' if len(hexa) == 64 else 'sha512'}:{hexa}")

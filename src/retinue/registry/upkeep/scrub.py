@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import Struct
 
 from retinue.oci import digest as digests
-from retinue.registry.catalog import check
+from retinue.registry.catalog import check, objects
 from retinue.registry.catalog.check import StoredObject
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.look import look
@@ -76,7 +76,9 @@ async def _scrub(
     assert one.location is not None
     sound = await _is_sound(one, one.location, blobs, rate, report, pause)
     report.files += 1
-    if not sound and await catalog.commit(partial(check.quarantine, one, clock())):
+    if not sound and await catalog.commit(
+        partial(objects.quarantine, one.id, one.location, None, clock())
+    ):
         report.damaged += 1
         _log.error("%s is damaged: it is served no longer, push it again", one.digest)
     await catalog.commit(partial(check.scrubbed, one, clock()))

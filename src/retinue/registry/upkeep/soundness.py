@@ -21,11 +21,13 @@ INLINE_PAGE = 100
 
 
 class Problem(Struct, frozen=True):
-    """What is wrong with an object. `size`: what its row should say, where only that is wrong."""
+    """What is wrong with an object. `size`: what its row should say, where only that is wrong.
+    `seen`: the bytes, where they are a row that is there."""
 
     kind: Kind
     what: str
     size: int | None = None
+    seen: bytes | None = None
 
 
 def row_problem(one: StoredObject, body: bytes | None) -> Problem | None:
@@ -34,7 +36,7 @@ def row_problem(one: StoredObject, body: bytes | None) -> Problem | None:
         return Problem(Kind.MISSING_BYTES, "has neither a file nor a row of bytes")
     actual = digests.of(body, digests.algorithm(one.digest))
     if actual != one.digest:
-        return Problem(Kind.DAMAGED_BYTES, f"its {len(body)} bytes hash to {actual}")
+        return Problem(Kind.DAMAGED_BYTES, f"its {len(body)} bytes hash to {actual}", seen=body)
     return _size_problem(one, len(body))
 
 
@@ -77,11 +79,18 @@ async def unsound_rows(
     catalog: Catalog, objects: Iterable[StoredObject]
 ) -> AsyncIterator[tuple[StoredObject, Problem]]:
     """Those of `objects` whose bytes are rows, and are not what they should be."""
+    async for one, problem in judged_rows(catalog, objects):
+        if problem is not None:
+            yield one, problem
+
+
+async def judged_rows(
+    catalog: Catalog, objects: Iterable[StoredObject]
+) -> AsyncIterator[tuple[StoredObject, Problem | None]]:
+    """Those of `objects` whose bytes are rows, and what is wrong with them."""
     inline = [one for one in objects if one.location is None]
     for start in range(0, len(inline), INLINE_PAGE):
         some: Sequence[StoredObject] = inline[start : start + INLINE_PAGE]
         bodies: Mapping[int, bytes] = await look(catalog, check.inline([one.id for one in some]))
         for one in some:
-            problem = row_problem(one, bodies.get(one.id))
-            if problem is not None:
-                yield one, problem
+            yield one, row_problem(one, bodies.get(one.id))
