@@ -1,6 +1,6 @@
 """What fsck, the scrubber and an upgrade read of the catalog, and what they put right."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import cast
 
 from msgspec import Struct
