@@ -19,6 +19,7 @@ from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.upkeep.checks import Checks
 from retinue.registry.upkeep.findings import FsckReport, Kind
 from retinue.registry.upkeep.fsck import fsck
+from retinue.registry.upkeep.misses import MOST, TooManyMisses
 from retinue.registry.upkeep.relink import relink
 from retinue.registry.upkeep.scrub import Pace, ScrubReport, scrub_once
 from world import DAY, NAME, PAPERS, World, statement
@@ -327,3 +328,51 @@ async def test_scrubbing_a_lost_file_quarantines_it(world: World) -> None:
     file_of(world, location).unlink()
     assert (await scrub(world, [])).damaged == 1
     assert await world.digests(QUARANTINED) == {digest}
+
+
+async def files(world: World, count: int) -> list[tuple[Digest, str]]:
+    return [await world.large(b"x" * 5000 + bytes([number])) for number in range(count)]
+
+
+async def test_18_a_scrubber_that_misses_one_file_after_another_stops(world: World) -> None:
+    made = await files(world, 3 * MOST)
+    paths = [file_of(world, location) for _, location in made]
+    for path in paths:
+        path.rename(path.with_suffix(".away"))
+    for _ in range(3):
+        with pytest.raises(TooManyMisses, match="quarantined none"):
+            await scrub(world, [], budget=1)
+    assert await world.digests(QUARANTINED) == set()
+    for path in paths:
+        path.with_suffix(".away").rename(path)
+    assert (await scrub(world, [])).finished
+    assert await world.digests(QUARANTINED) == set()
+
+
+async def test_18_a_scrubber_that_misses_a_few_goes_on_to_the_next_sound_file(
+    world: World,
+) -> None:
+    made = await files(world, 3 * MOST)
+    lost = {digest for number, (digest, _) in enumerate(made) if number % MOST}
+    for digest, location in made:
+        if digest in lost:
+            file_of(world, location).unlink()
+    for _ in range(3 * MOST):
+        report = await scrub(world, [], budget=1)
+        assert report.files <= MOST + 1
+    assert await world.digests(QUARANTINED) == lost
+    assert (await scrub(world, [])).finished
+
+
+async def test_18_the_scrubber_serves_again_what_is_whole(world: World) -> None:
+    await files(world, 2)
+    await world.execute("update object set quarantined = 1 where location is not null")
+    assert (await scrub(world, [])).damaged == 0
+    assert await world.digests(QUARANTINED) == set()
+
+
+async def test_18_what_is_quarantined_already_is_no_miss(world: World) -> None:
+    for _, location in await files(world, 2 * MOST):
+        file_of(world, location).unlink()
+    await world.execute("update object set quarantined = 1 where location is not null")
+    assert (await scrub(world, [])).finished

@@ -25,7 +25,8 @@ from msgspec.structs import replace
 from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
-from retinue.registry.catalog.opening import migrate_now, open_catalog
+from retinue.registry.catalog.db import Catalog
+from retinue.registry.catalog.opening import open_catalog
 from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
@@ -44,6 +45,7 @@ from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.storage.places import BLOBS
 from retinue.registry.storage.unfinished import require_finished
 from retinue.registry.upkeep import tasks
+from retinue.registry.upkeep.identity import prepare
 from retinue.registry.worker import Task, Worker
 
 CERTIFICATE_SECONDS = 5.0
@@ -118,9 +120,15 @@ class Application:
 
     async def _start(self) -> "_Open":
         config = self._config
-        blobs = FileBlobStore(config.data, durable=config.durable, threads=config.threads)
+        catalog = await open_catalog(config.catalog, durable=config.durable)
+        blobs = FileBlobStore(
+            config.data,
+            identity=await meta.require_identity(catalog),
+            durable=config.durable,
+            threads=config.threads,
+        )
         metrics = self._shared.claim(self._turn, _alive)
-        services = await open_services(config, blobs, metrics)
+        services = await open_services(config, catalog, blobs, metrics)
         worker = Worker(services, upkeep(config), f"{services.boot}:{os.getpid()}")
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
@@ -150,9 +158,10 @@ class _Open(Struct, frozen=True):
         await self.blobs.close()
 
 
-async def open_services(config: Config, blobs: BlobStore, metrics: Metrics) -> Services:
-    """All that use cases are given. Raises what opening the catalog does."""
-    catalog = await open_catalog(config.catalog, durable=config.durable)
+async def open_services(
+    config: Config, catalog: Catalog, blobs: BlobStore, metrics: Metrics
+) -> Services:
+    """All that use cases are given."""
     return Services(
         catalog=catalog,
         blobs=blobs,
@@ -240,6 +249,7 @@ def serve(config: Config) -> int:
     """Run the registry until SIGTERM or SIGINT; returns the exit code.
 
     Raises AddressTaken, AddressUnusable, TracingMissing, BadUsers, BadRule, RestoreUnfinished,
+    FolderTaken, ForeignStore, CatalogMissing,
     CatalogUnavailable and what else opening the catalog may raise, before anything is served.
     """
     signal.signal(signal.SIGTERM, _end)  # the first process of a container has none by default
@@ -250,10 +260,10 @@ def serve(config: Config) -> int:
     listening.require_free(config.address)
     os.umask(0o077)
     require_finished(config.data)
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    gate_files = (config.htpasswd, config.tls_cert, config.tls_key, users_file(config))
+    prepare(config.catalog, config.data, (file for file in gate_files if file is not None))
     password = make_admin(config)
     gate(config, time.monotonic, Metrics())
-    migrate_now(config.catalog)
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)
     shared = Shared(4 * processes(config) + 4)  # two each, and as many while they are renewed

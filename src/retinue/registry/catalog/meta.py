@@ -48,6 +48,27 @@ async def secret(catalog: Catalog) -> bytes:
     return bytes.fromhex(await _value(catalog, "secret"))
 
 
+async def identity(catalog: Catalog) -> str | None:
+    """What the folder of the blobs must say too; None before the first start."""
+    row = await catalog.one(READ, "identity")
+    return None if row is None else str(row[0])
+
+
+async def require_identity(catalog: Catalog) -> str:
+    """Of a registry that was started before. Raises MetaMissing."""
+    return await _value(catalog, "identity")
+
+
+def set_identity(made: str) -> Change[None]:
+    """Unless there is one."""
+    yield FIRST, ("identity", made)
+
+
+def renew_identity(made: str) -> Change[None]:
+    """For a copy of a catalog, whose blobs are in another folder."""
+    yield WRITE, ("identity", made)
+
+
 async def schema(catalog: Catalog) -> int:
     return int(await _value(catalog, "schema"))
 

@@ -22,6 +22,12 @@ LIVE_COPIES = Sql("""
 TRASHED = Sql("""
     select location from trash where location > :after order by location limit :most""")
 
+# The index of what is scrubbed has the objects that are files, and no others.
+_SOME_COPIES = Sql(
+    "select location from object where location is not null order by scrubbed limit :most",
+    scans=True,
+)
+_SOME_TRASH = Sql("select location from trash order by due desc limit :most", scans=True)
 _NO_UPLOADS = Sql("delete from upload", scans=True)
 _NO_LEASES = Sql("delete from lease", scans=True)
 _NO_HOLDS = Sql("delete from hold", scans=True)
@@ -45,6 +51,12 @@ def copy_of(row: Row) -> Copy:
 def trashed(row: Row) -> str:
     """The location of a file that waits for its removal."""
     return cast("str", row[0])
+
+
+def sample(most: int) -> Change[list[str]]:
+    """Where some of the files are, of objects and of the trash."""
+    found = [*(yield _SOME_COPIES, (most,)), *(yield _SOME_TRASH, (most,))]
+    return [cast("str", location) for (location,) in found]
 
 
 def vacuum_into(source: Path, target: Path) -> None:

@@ -1,7 +1,6 @@
 """Blobs as files of one folder. Layout and names: `places`; durability: `incoming`."""
 
 import asyncio
-import errno
 import os
 import stat
 import threading
@@ -18,6 +17,7 @@ from retinue.oci.digest import Digest
 from retinue.registry.storage import places
 from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, StorageFailed
 from retinue.registry.storage.hashes import RunningHashes
+from retinue.registry.storage.identity import Home
 from retinue.registry.storage.incoming import Incoming
 
 T = TypeVar("T")
@@ -30,7 +30,8 @@ PAGE = 1000
 
 
 class FileBlobStore:
-    """A blob store in `root`, which is made if need be. Raises OSError when it cannot be.
+    """A blob store in `root`, whose folder says `identity`; without one the folder is made if need
+    be. Raises ForeignStore, and OSError when folders cannot be made.
 
     `durable`: what `keep` returned survives a power loss; without, only the end of the process.
     `threads` bounds the calls that block at one time, and the memory for writing: 1 MiB each.
@@ -38,10 +39,17 @@ class FileBlobStore:
     """
 
     def __init__(
-        self, root: Path, *, durable: bool = True, threads: int = 16, calls: Calls = CALLS
+        self,
+        root: Path,
+        *,
+        identity: str = "",
+        durable: bool = True,
+        threads: int = 16,
+        calls: Calls = CALLS,
     ) -> None:
-        make_folders(root, calls=calls)
-        self._root = Root(root, calls)
+        if not identity:
+            make_folders(root, calls=calls)
+        self._root = Home(root, identity, calls)
         self._durable = durable
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
         self._hashes = RunningHashes()
@@ -59,7 +67,7 @@ class FileBlobStore:
 
     def require_in_place(self) -> None:
         """As `require`, but raises OSError."""
-        _require(self._root)
+        self._root.require()
 
     async def locate(self, location: str) -> LocalFile | None:
         # On the loop: a look into a cached folder costs 2 us, a hop to a thread 100. One call is
@@ -69,7 +77,7 @@ class FileBlobStore:
             try:
                 status = path.lstat()
             except FileNotFoundError:
-                _require(self._root)
+                self._root.require()
                 return None
         if not stat.S_ISREG(status.st_mode):
             return None
@@ -233,7 +241,7 @@ class _Failing:
 class _Reader:
     """An open copy, read in chunks from threads."""
 
-    def __init__(self, root: Root, location: str, start: int, end: int | None) -> None:
+    def __init__(self, root: Home, location: str, start: int, end: int | None) -> None:
         self.location = location
         self._root = root
         self._at = start
@@ -273,18 +281,12 @@ class _Reader:
                 self._root.calls.close(fd)
 
 
-def _open_copy(root: Root, location: str) -> int:
+def _open_copy(root: Home, location: str) -> int:
     try:
         return root.open(places.blob_name(location), os.O_RDONLY)
     except (FileNotFoundError, UnsafePath) as error:  # nothing, or what is no file of ours
-        _require(root)
+        root.require()
         raise CopyLost(location, 0) from error
-
-
-def _require(root: Root) -> None:
-    """Raises OSError when the folder is elsewhere, or nowhere."""
-    if not root.in_place():
-        raise FileNotFoundError(errno.ENOENT, f"{root.path} was moved or deleted")
 
 
 def _both(incoming: Incoming, parts: Sequence[bytes]) -> Digest | None:

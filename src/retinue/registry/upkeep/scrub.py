@@ -17,6 +17,7 @@ from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.look import look
 from retinue.registry.storage.blobstore import BlobStore, CopyLost, StorageFailed
 from retinue.registry.storage.places import InvalidPlace
+from retinue.registry.upkeep.misses import Misses
 
 PAGE = 20
 """Files that are picked at a time."""
@@ -50,59 +51,89 @@ async def scrub_once(
     clock: Callable[[], int],
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> ScrubReport:
-    """Check the files that were checked longest ago. Raises CatalogUnavailable, StorageFailed."""
-    report = ScrubReport()
-    while report.bytes < pace.budget:
-        found = await look(catalog, check.oldest(pace.before, PAGE))
+    """Check the files that were checked longest ago.
+
+    What is unsound is quarantined once a sound file after it, or the end of all files, shows that
+    it is alone in that. Raises TooManyMisses, CatalogUnavailable, StorageFailed.
+    """
+    work = Scrubbing(catalog, blobs, pace.rate, clock, pause)
+    while work.report.bytes < pace.budget or work.misses:
+        page = await look(catalog, check.oldest(pace.before, PAGE))
+        found = [one for one in page if one not in work.misses]
         if not found:
-            report.finished = True
+            await blobs.require()
+            await work.quarantine()
+            work.report.finished = True
             break
         for one in found:
-            await _scrub(one, catalog, blobs, pace.rate, report, clock, pause)
-            if report.bytes >= pace.budget:
+            await work.scrub(one)
+            if work.report.bytes >= pace.budget and not work.misses:
                 break
-    return report
+    return work.report
 
 
-async def _scrub(
-    one: StoredObject,
-    catalog: Catalog,
-    blobs: BlobStore,
-    rate: int,
-    report: ScrubReport,
-    clock: Callable[[], int],
-    pause: Callable[[float], Awaitable[None]],
-) -> None:
-    assert one.location is not None
-    sound = await _is_sound(one, one.location, blobs, rate, report, pause)
-    report.files += 1
-    if not sound and await catalog.commit(
-        partial(objects.quarantine, one.id, one.location, None, clock())
-    ):
-        report.damaged += 1
-        _log.error("%s is damaged: it is served no longer, push it again", one.digest)
-    await catalog.commit(partial(check.scrubbed, one, clock()))
+class Scrubbing:
+    """One run of the scrubber."""
 
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: BlobStore,
+        rate: int,
+        clock: Callable[[], int],
+        pause: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.report = ScrubReport()
+        self.misses = Misses()
+        self._catalog = catalog
+        self._blobs = blobs
+        self._rate = rate
+        self._clock = clock
+        self._pause = pause
 
-async def _is_sound(
-    one: StoredObject,
-    location: str,
-    blobs: BlobStore,
-    rate: int,
-    report: ScrubReport,
-    pause: Callable[[float], Awaitable[None]],
-) -> bool:
-    hasher = digests.hasher(digests.algorithm(one.digest))
-    try:
-        async with blobs.read(location) as chunks:
-            async for chunk in chunks:
-                hasher.update(chunk)
-                report.bytes += len(chunk)
-                await pause(len(chunk) / rate)
-    except (CopyLost, InvalidPlace):  # or deleted meanwhile: then no row is left to quarantine
-        return False
-    except StorageFailed as error:
-        await blobs.require()  # a store that is away is no damage of this file
-        _log.error("a stored file cannot be read: %s", error)
-        return False
-    return hasher.hexdigest() == digests.encoded(one.digest)
+    async def scrub(self, one: StoredObject) -> None:
+        """Raises TooManyMisses."""
+        assert one.location is not None
+        sound = await self._is_sound(one, one.location)
+        self.report.files += 1
+        if sound:
+            await self.quarantine()
+            await self._release(one)
+        elif not one.quarantined:
+            self.misses.missed(one)
+            return
+        await self._catalog.commit(partial(check.scrubbed, one, self._clock()))
+
+    async def _release(self, one: StoredObject) -> None:
+        """What was quarantined while storage was away, say."""
+        if one.quarantined and await self._catalog.commit(
+            partial(objects.release, one.id, one.location, self._clock())
+        ):
+            _log.warning("%s is whole, and is served again", one.digest)
+
+    async def quarantine(self) -> None:
+        """Those that were missed."""
+        for one in self.misses.confirmed():
+            now = self._clock()
+            if await self._catalog.commit(
+                partial(objects.quarantine, one.id, one.location, None, now)
+            ):
+                self.report.damaged += 1
+                _log.error("%s is damaged: it is served no longer, push it again", one.digest)
+            await self._catalog.commit(partial(check.scrubbed, one, now))
+
+    async def _is_sound(self, one: StoredObject, location: str) -> bool:
+        hasher = digests.hasher(digests.algorithm(one.digest))
+        try:
+            async with self._blobs.read(location) as chunks:
+                async for chunk in chunks:
+                    hasher.update(chunk)
+                    self.report.bytes += len(chunk)
+                    await self._pause(len(chunk) / self._rate)
+        except (CopyLost, InvalidPlace):  # or deleted meanwhile: then no row is left to quarantine
+            return False
+        except StorageFailed as error:
+            await self._blobs.require()  # a store that is away is no damage of this file
+            _log.error("a stored file cannot be read: %s", error)
+            return False
+        return hasher.hexdigest() == digests.encoded(one.digest)
