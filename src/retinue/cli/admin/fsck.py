@@ -46,7 +46,7 @@ async def _fsck(args: argparse.Namespace) -> "FsckReport":
     from retinue.registry.upkeep.checks import Checks
     from retinue.registry.upkeep.fsck import fsck
 
-    async with store(args) as opened:
+    async with store(args, writes=args.repair or args.rebuild_links) as opened:
         config = opened.config
         checks = Checks(
             now=now(),

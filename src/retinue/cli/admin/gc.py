@@ -41,7 +41,7 @@ async def _collect(args: argparse.Namespace) -> "Report":
     from retinue.registry.gc.execute import collect_once
     from retinue.registry.upkeep.tasks import settings
 
-    async with store(args) as opened:
+    async with store(args, writes=not args.dry_run) as opened:
         return await collect_once(
             opened.catalog,
             opened.blobs,

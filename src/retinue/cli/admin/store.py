@@ -1,6 +1,7 @@
 """A registry's store as administration opens it: beside the server that serves it, or without."""
 
 import argparse
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,12 +10,14 @@ from msgspec import Struct
 
 from retinue.cli.problems import Missing
 from retinue.cli.serve import load_config
+from retinue.registry.catalog import meta
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.opening import open_catalog, sqlite_path
 from retinue.registry.config import Config
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.storage.unfinished import require_finished
+from retinue.registry.upkeep.identity import establish
 
 
 class Store(Struct, frozen=True):
@@ -29,8 +32,12 @@ def now() -> int:
 
 
 @asynccontextmanager
-async def store(args: argparse.Namespace) -> AsyncIterator[Store]:
-    """The configured store; raises Missing where none is, and what opening the catalog raises."""
+async def store(args: argparse.Namespace, *, writes: bool = False) -> AsyncIterator[Store]:
+    """The configured store. Raises Missing where none is, ForeignStore where the folder is not that
+    of the catalog, and what opening the catalog raises.
+
+    `writes`: data from before there were identities gets one first, or is refused.
+    """
     config = load_config(args)
     database = sqlite_path(config.catalog)
     require_finished(config.data)
@@ -38,7 +45,13 @@ async def store(args: argparse.Namespace) -> AsyncIterator[Store]:
         raise Missing("registry's store", str(config.data), "name its folder with --data")
     catalog = await open_catalog(config.catalog, durable=config.durable)
     try:
-        blobs = FileBlobStore(config.data, durable=config.durable, threads=config.threads)
+        if writes:
+            identity = await establish(catalog, config.data, os.urandom)
+        else:
+            identity = await meta.identity(catalog) or ""
+        blobs = FileBlobStore(
+            config.data, identity=identity, durable=config.durable, threads=config.threads
+        )
         yield Store(config, catalog, blobs)
     finally:
         await catalog.close()

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 from retinue.errors import RetinueError
 from retinue.files import Root, make_folders
 from retinue.oci.digest import Digest
-from retinue.registry.catalog import check, migrate, snapshot
+from retinue.registry.catalog import check, meta, migrate, snapshot
 from retinue.registry.catalog.check import StoredObject
 from retinue.registry.catalog.db import Catalog
 from retinue.registry.catalog.migrate import SchemaTooNew
 from retinue.registry.catalog.opening import open_catalog, sqlite_path
-from retinue.registry.storage import copying, places, unfinished
+from retinue.registry.storage import copying, identity, places, unfinished
 from retinue.registry.storage.copying import CopyDamaged
 from retinue.registry.storage.unfinished import require_finished
 from retinue.registry.upkeep.backup import CATALOG, FORMAT, NOTE, Note, TargetNotEmpty
@@ -62,8 +63,18 @@ def read_note(folder: Path) -> Note:
     return note
 
 
-async def restore(folder: Path, data: Path, database: str, *, now: int, grace: int) -> CopyReport:
+async def restore(
+    folder: Path,
+    data: Path,
+    database: str,
+    *,
+    now: int,
+    grace: int,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> CopyReport:
     """Make a registry in `data`, which is new or empty, of the backup in `folder`.
+
+    It has an identity of its own: its catalog is not one for the folder that was backed up.
 
     All bytes are hashed while they are copied. What is damaged or missing is reported, and is
     quarantined in the new catalog: it is not served, and a push brings it back. Uploads, leases
@@ -78,13 +89,14 @@ async def restore(folder: Path, data: Path, database: str, *, now: int, grace: i
     if note.database != kind:
         raise OtherDatabase(note.database, kind)
     await asyncio.to_thread(_require_empty, data, path)
-    work = Restoring(folder, data)
+    work = Restoring(folder, data, entropy(identity.BYTES).hex())
     await asyncio.to_thread(work.files, path)
     if path is not None:
         await asyncio.to_thread(_catalog, folder / CATALOG, path)
     catalog = await open_catalog(database)
     try:
         await work.condemn(catalog, now)
+        await catalog.commit(lambda: meta.renew_identity(work.identity))
         await catalog.commit(lambda: snapshot.settle(now + grace))
     finally:
         await catalog.close()
@@ -103,8 +115,9 @@ def _require_empty(data: Path, catalog: Path | None) -> None:
 class Restoring:
     """Files from `folder` to `data`, and what the report says of them. Blocks, but for `condemn`."""
 
-    def __init__(self, folder: Path, data: Path) -> None:
+    def __init__(self, folder: Path, data: Path, identity: str) -> None:
         self.report = CopyReport()
+        self.identity = identity
         self._folder = folder
         self._data = data
         self._damaged: set[str] = set()
@@ -114,6 +127,7 @@ class Restoring:
         make_folders(self._data)
         with Root(self._folder) as taking, Root(self._data) as giving:
             unfinished.begin(giving)
+            identity.mark(giving, self.identity)
             copying.make_places(giving)
             for location, digest, size in _named(taking, catalog):
                 self._file(taking, giving, location, digest, size)

@@ -79,7 +79,8 @@ when (new.state = 1 and new.location <> '') execute function refuse_trash();
 create function refuse_used() returns trigger language plpgsql as $$
 declare
     dot integer := strpos(new.location, '.');
-    copy boolean := new.location ~ '^[0-9a-f]{2}/([0-9a-f]{64}|[0-9a-f]{128})[.]';
+    copy boolean := strpos(new.location, '/') = 3 and dot in (68, 132)
+        and translate(substr(new.location, 4, dot - 4), '0123456789abcdef', '') = '';
     place text := new.location;
 begin
     perform pg_advisory_xact_lock(1, hashtext(new.location));
