@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import accumulate
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.errors import RetinueError
 
@@ -129,7 +131,14 @@ def known() -> tuple[Migration, ...]:
     ]
     found.sort(key=lambda migration: migration.number)
     require_gapless([migration.number for migration in found])
-    return tuple(found)
+    return raised(found)
+
+
+def raised(migrations: Sequence[Migration]) -> tuple[Migration, ...]:
+    """What an earlier one asks of programs, the later ones ask too."""
+    least = accumulate((each.least_code for each in migrations), max)
+    pairs = zip(migrations, least, strict=True)
+    return tuple(replace(each, least_code=code) for each, code in pairs)
 
 
 def require_gapless(numbers: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ from retinue.registry.catalog.migrate import (
     SchemaTooNew,
     known,
     pending,
+    raised,
     read,
     translate,
 )
@@ -75,3 +76,9 @@ def test_those_of_the_program_are_gapless_and_leave_no_token_in_either_dialect()
 def test_dialects_know_the_same_tokens() -> None:
     assert set(migrate.SQLITE) == set(migrate.POSTGRES)
     assert translate("a {int}, {text}", migrate.POSTGRES) == 'a bigint, text collate "C"'
+
+
+def test_what_a_migration_asks_of_programs_the_later_ones_ask_too() -> None:
+    texts = ("-- least code: 1", "-- least code: 2", "-- least code: 1")
+    made = [read(number, text) for number, text in enumerate(texts, 1)]
+    assert [each.least_code for each in raised(made)] == [1, 2, 2]
