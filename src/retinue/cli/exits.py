@@ -147,6 +147,8 @@ CODES: Mapping[str, int] = {
     "retinue.registry.storage.copying.CopyDamaged": WRONG_CONTENT,
     "retinue.registry.storage.places.InvalidPlace": WRONG_CONTENT,
     "retinue.registry.storage.unfinished.RestoreUnfinished": LOCAL,
+    "retinue.registry.storage.identity.ForeignStore": LOCAL,
+    "retinue.registry.upkeep.identity.BlobsMissing": LOCAL,
     "retinue.registry.upkeep.identity.CatalogMissing": LOCAL,
     "retinue.registry.upkeep.misses.TooManyMisses": LOCAL,
     "retinue.registry.upkeep.identity.FolderTaken": LOCAL,

@@ -41,6 +41,8 @@ NEVER = {
     "retinue.registry.gc": "in the background and on the command line",
     "retinue.registry.upkeep": "in the background and on the command line",
     "retinue.files": "the blob store reports it as StorageFailed",
+    "retinue.registry.storage.copying": "on the command line",
+    "retinue.registry.storage.unfinished": "before anything is served",
     "retinue.registry.storage.places": "names that the catalog or we ourselves made",
     "retinue.oci.convert": "clients convert",
     "retinue.oci.platform": "clients choose platforms",

@@ -3,7 +3,7 @@
 --
 -- A copy is called ab/<digest in hex>.<place>-<8 hex>, and belongs to the open upload whose bytes
 -- are at that place; the place is called after the upload: <id>-<8 hex>.
--- least code: 4
+-- least code: 5
 
 -- Data from before may break the rule: what an object has is no trash.
 delete from trash where location in (select location from object where location is not null);
