@@ -85,9 +85,11 @@ class Calls:
         os.mkdir(name, mode, dir_fd=folder)
 
     def set_direct(self, fd: int, direct: bool) -> None:
-        """Switch O_DIRECT of an open file; EINVAL where the file system refuses."""
-        flags = fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_DIRECT
-        fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT if direct else flags)
+        """Switch O_DIRECT of an open file; EINVAL where the file system refuses.
+
+        Of the flags that can be switched (fcntl(2)) our files have no other one.
+        """
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_DIRECT if direct else 0)
 
     def lock(self, fd: int) -> None:
         """Lock an open file for this descriptor alone; BlockingIOError when another has it."""
@@ -152,22 +154,23 @@ class Root:
         self.calls = calls
         self._fd = calls.open(str(self.path), _FOLDER, 0, None)
         self._held: dict[str, int] = {}
+        self._opened = {str(self.path): os.fstat(self._fd)}
 
     def hold(self, folder: str) -> None:
         """Keep a folder directly below open until `close`: names in it cost fewer calls."""
-        self._held[folder] = self._enter(self._fd, folder, folder)
+        self._held[folder] = fd = self._enter(self._fd, folder, folder)
+        self._opened[f"{self.path}/{folder}"] = os.fstat(fd)
 
     def in_place(self) -> bool:
         """Whether path and held folders are still those that were opened; they may have been
         moved or deleted since, and their descriptors would not tell."""
-        for name, fd in {"": self._fd, **self._held}.items():
-            try:
-                there = (self.path / name).stat()
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-            if not os.path.samestat(there, os.fstat(fd)):
-                return False
-        return True
+        try:
+            return all(
+                os.path.samestat(os.stat(path), opened)  # noqa: PTH116 -- before each copy is kept
+                for path, opened in self._opened.items()
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def close(self) -> None:
         for fd in (*self._held.values(), self._fd):
