@@ -57,6 +57,10 @@ class Calls:
     def read(self, fd: int, size: int, offset: int) -> bytes:
         return os.pread(fd, size, offset)
 
+    def read_into(self, fd: int, buffer: memoryview, offset: int) -> int:
+        """Fills the buffer, or less of it; returns how many bytes."""
+        return os.preadv(fd, [buffer], offset)
+
     def write(self, fd: int, parts: Sequence[Bytes], offset: int) -> int:
         return os.pwritev(fd, parts, offset)
 

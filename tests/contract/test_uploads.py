@@ -7,6 +7,8 @@ import pytest
 
 from counting import Counted
 from retinue.oci import digest as digests
+from retinue.registry.catalog.db import Sql
+from retinue.registry.storage.files import FileBlobStore
 from rig import HOUR, NAME, UPLOADS, Answer, Rig, Wire
 
 SMALL = b"small enough for a row"
@@ -365,6 +367,47 @@ async def test_rule_5_a_recorded_digest_is_used_only_in_the_same_boot(rig: Rig) 
         rig.boot = boot
         rig.restart()
         assert (await rig.call("PUT", ending(location, data))).status == status
+
+
+async def test_rule_5_processes_that_take_turns_agree_on_the_bytes(rig: Rig) -> None:
+    """Each has the running hash of what it took last, and knows when it is not that of all."""
+    one, other = rig.blobs, FileBlobStore(rig.config.data / "store", threads=2)
+    location, sent = await rig.begin(), b""
+    for store, size in ((one, 100), (other, 100_000), (other, 70_000), (one, 300_000), (one, 1)):
+        rig.blobs = store
+        rig.restart()
+        part = bytes([size % 251]) * size
+        assert (await rig.call("PATCH", location, part)).status == 202
+        sent += part
+    rig.blobs = other
+    rig.restart()
+    assert await received(rig, location) == (204, f"0-{len(sent) - 1}")
+    assert (await rig.call("PUT", ending(location, sent[::-1]))).status == 400
+    assert (await rig.call("PUT", ending(location, sent))).status == 201
+    assert (await get(rig, sent)).body == sent
+    await other.close()
+
+
+async def test_rule_5_a_hash_of_progress_that_the_catalog_lost_is_not_used(rig: Rig) -> None:
+    """A catalog that comes back from a crash may know less than this process."""
+    location = await rig.begin()
+    await rig.call("PATCH", location, LARGE[:1000])
+    before = await rig.rows("select size, reached from upload")
+    await rig.call("PATCH", location, LARGE[1000:])
+    await rig.catalog.commit(lambda: _put_back(*before[0]))
+    assert await received(rig, location) == (204, "0-999")
+    whole = LARGE[:1000] + LARGE[:1000]
+    assert (await rig.call("PATCH", location, LARGE[:1000])).status == 202
+    assert (await rig.call("PUT", ending(location, LARGE))).status == 400
+    assert (await rig.call("PUT", ending(location, whole))).status == 201
+    assert (await get(rig, whole)).body == whole
+
+
+_PUT_BACK = Sql("update upload set size = :size, reached = :reached where state = 1")
+
+
+def _put_back(size: object, reached: object) -> Any:
+    yield _PUT_BACK, (size, reached)
 
 
 def _alter_session(rig: Rig) -> None:

@@ -213,6 +213,12 @@ class FaultyCalls(Calls):
             raise OSError(self._fault.value, os.strerror(self._fault.value))
         return super().read(fd, max(1, size // 2) if short and size else size, offset)
 
+    def read_into(self, fd: int, buffer: memoryview, offset: int) -> int:
+        short = self._due("read")
+        if short and self._fault is not Fault.SHORT:
+            raise OSError(self._fault.value, os.strerror(self._fault.value))
+        return super().read_into(fd, buffer[: len(buffer) // 3] if short else buffer, offset)
+
     def write(self, fd: int, parts: Sequence[Bytes], offset: int) -> int:
         if not self._due("write"):
             return super().write(fd, parts, offset)

@@ -1,4 +1,4 @@
-"""Appending to a file past the page cache.
+"""Appending to a file past the page cache, and reading it again.
 
 Pushes of a megabyte and more are bound by `write` into fresh page cache, not by the disk; with
 O_DIRECT out of an aligned buffer the kernel copies nothing (storage rule 8). O_DIRECT wants
@@ -9,7 +9,7 @@ when more comes, and `finish` cuts the padding off. Figures: docs/design/blobs.m
 import errno
 import mmap
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from retinue.files import Calls, read_all, write_all
 
@@ -28,6 +28,48 @@ def _buffer() -> memoryview:
     if found is None:
         found = _local.buffer = memoryview(mmap.mmap(-1, SPAN))
     return found
+
+
+_REFUSALS = {errno.EINVAL, errno.EOPNOTSUPP}
+"""What a file system answers that knows no O_DIRECT, or wants other alignments."""
+
+
+def read(calls: Calls, fd: int, size: int) -> Iterator[memoryview]:
+    """The first `size` bytes of a file, each part valid until the next one; fewer where it ends.
+
+    What was written past the page cache is not in it, and need not get there to be read once: fresh
+    pages cost more than the hash of what they hold.
+    """
+    buffer, at = _buffer(), 0
+    direct = size >= DIRECT_FROM and _switched(calls, fd)
+    try:
+        while at < size:
+            try:
+                got = calls.read_into(fd, buffer, at)
+            except OSError as error:
+                if not direct or error.errno not in _REFUSALS:
+                    raise
+                direct = False
+                calls.set_direct(fd, False)
+                continue
+            if not got:
+                return
+            yield buffer[: min(got, size - at)]
+            at += got
+    finally:
+        if direct:
+            calls.set_direct(fd, False)
+
+
+def _switched(calls: Calls, fd: int) -> bool:
+    """Whether the file is read past the page cache from here on."""
+    try:
+        calls.set_direct(fd, True)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        return False
+    return True
 
 
 class Writer:
@@ -87,7 +129,7 @@ class Writer:
 
     def _refused(self, error: OSError) -> None:
         """The file system knows no O_DIRECT (or other alignments): do without."""
-        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:
+        if error.errno not in _REFUSALS:
             raise error
         self._wanted = False
 

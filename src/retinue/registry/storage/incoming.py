@@ -16,12 +16,10 @@ from retinue.files import Root
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest, Hash
 from retinue.oci.stores import DigestMismatch
-from retinue.registry.storage import places
+from retinue.registry.storage import direct, places
 from retinue.registry.storage.blobstore import Kept, StorageFailed, UploadBusy, UploadLost
 from retinue.registry.storage.direct import Writer
 from retinue.registry.storage.hashes import RunningHashes
-
-_READ = 1 << 20
 
 
 class Incoming:
@@ -186,12 +184,11 @@ class Incoming:
         running = digests.hasher(algorithm)
         assert self._fd is not None
         at = 0
-        while at < size:
-            data = self._root.calls.read(self._fd, min(_READ, size - at), at)
-            if not data:
-                raise UploadLost(self.session, size, at)
-            running.update(data)
-            at += len(data)
+        for part in direct.read(self._root.calls, self._fd, size):
+            running.update(part)
+            at += len(part)
+        if at < size:
+            raise UploadLost(self.session, size, at)
         return Digest(f"{algorithm}:{running.hexdigest()}")
 
     def _sync(self, writer: Writer) -> None:

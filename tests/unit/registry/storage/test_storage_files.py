@@ -21,11 +21,15 @@ LARGE = bytes(range(251)) * 4217
 class Recording(Calls):
     """Remembers which writes were direct; may refuse, as some file systems do."""
 
-    def __init__(self, *, refuse_flag: bool = False, refuse_write: bool = False) -> None:
+    def __init__(
+        self, *, refuse_flag: bool = False, refuse_write: bool = False, refuse_read: bool = False
+    ) -> None:
         self.refuse_flag = refuse_flag
         self.refuse_write = refuse_write
+        self.refuse_read = refuse_read
         self.direct: set[int] = set()
         self.written: list[tuple[bool, int, int]] = []
+        self.read_again: list[tuple[bool, int]] = []
 
     def set_direct(self, fd: int, direct: bool) -> None:
         if direct and self.refuse_flag:
@@ -38,6 +42,12 @@ class Recording(Calls):
         size = sum(map(len, parts))
         self.written.append((fd in self.direct, offset, size))
         return super().write(fd, parts, offset)
+
+    def read_into(self, fd: int, buffer: memoryview, offset: int) -> int:
+        if fd in self.direct and self.refuse_read:
+            raise OSError(errno.EINVAL, "no")
+        self.read_again.append((fd in self.direct, offset))
+        return super().read_into(fd, buffer, offset)
 
 
 async def push(calls: Calls, folder: Path, batches: list[bytes], size: int | None) -> bytes:
@@ -92,6 +102,35 @@ async def test_a_file_system_without_direct_writes(
     batches = [LARGE[:700_001], LARGE[700_001:]]
     assert await push(calls, tmp_path, batches, size) == LARGE
     assert not any(direct for direct, _, _ in calls.written)
+
+
+@pytest.mark.parametrize(
+    ("size", "calls", "reads"),
+    [
+        (len(LARGE), Recording(), [(True, 0), (True, SPAN)]),
+        (len(LARGE), Recording(refuse_flag=True), [(False, 0), (False, SPAN)]),
+        (len(LARGE), Recording(refuse_read=True), [(False, 0), (False, SPAN)]),
+        (DIRECT_FROM - 1, Recording(), [(False, 0)]),
+    ],
+    ids=["large", "no flag", "no read", "small"],
+)
+async def test_bytes_whose_hash_is_not_at_hand_are_read_again(
+    tmp_path: Path, size: int, calls: Recording, reads: list[tuple[bool, int]]
+) -> None:
+    store = FileBlobStore(tmp_path / "store", threads=1, calls=calls)
+    data, cut = LARGE[:size], size // 2
+    for offset, part in ((0, data[:cut]), (cut, data[cut:])):
+        upload = await store.upload("session", offset, size=size)
+        await upload.append([part])
+        await upload.close()
+    upload = await store.upload("session", size)
+    kept = await upload.keep(digests.of(data))
+    found = await store.locate(kept.location)
+    await store.close()
+    assert found is not None
+    assert found.path.read_bytes() == data
+    assert calls.read_again == reads
+    assert not calls.direct  # it is synced the usual way
 
 
 class KeptMeanwhile(Calls):
