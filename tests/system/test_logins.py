@@ -1,6 +1,7 @@
-"""Passwords, right and wrong, from many addresses at once."""
+"""Passwords, right and wrong, from many addresses at once; and connections that say nothing."""
 
 import asyncio
+import socket
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -71,3 +72,30 @@ async def under_flood(registry: Serving) -> list[int]:
 
 def test_wrong_passwords_from_many_addresses_lock_nobody_out(registry: Serving) -> None:
     assert asyncio.run(under_flood(registry)) == [200] * GOOD * ROUNDS
+
+
+def connect(registry: Serving, source: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", registry.port), 60, source_address=(source, 0))
+
+
+HEAD = b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\n\r\n"
+PUT = b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{"
+
+
+def test_connections_that_say_nothing_keep_nobody_out(start: Start) -> None:
+    registry = start(workers="1", connections="64", header_timeout="1h", body_timeout="1h")
+    with connect(registry, "127.1.0.1") as idle, connect(registry, "127.66.0.1") as busy:
+        idle.sendall(HEAD)
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        busy.sendall(PUT)
+        silent = [connect(registry, "127.66.0.1") for _ in range(100)]
+        with connect(registry, "127.1.0.2") as late:
+            late.sendall(HEAD)
+            assert late.recv(65536).startswith(b"HTTP/1.1 200")
+        idle.sendall(HEAD)
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        busy.sendall(b"}")
+        assert busy.recv(65536).startswith(b"HTTP/1.1 400")
+        for each in silent:
+            each.close()
+    assert "idle connections were ended" in registry.log

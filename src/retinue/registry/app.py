@@ -1,5 +1,6 @@
 """The registry put together: the one file that names concrete drivers, and its processes."""
 
+import asyncio
 import gc
 import logging
 import multiprocessing
@@ -31,11 +32,13 @@ from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
 from retinue.registry.http import listening, logs, memory, operations, traces
+from retinue.registry.http.connections import Connections
 from retinue.registry.http.cores import Cores
 from retinue.registry.http.early import Early, EarlyLoop, new_loop
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.exchange import Scope, Wire
 from retinue.registry.http.processes import ForkLock, Link, StopSignals
+from retinue.registry.http.proxies import Proxies
 from retinue.registry.http.server import Orders, Server
 from retinue.registry.http.stopping import Stopping
 from retinue.registry.http.table import TABLE
@@ -133,12 +136,15 @@ class Application:
         worker.start()
         table = {**TABLE, **operations.table(self._shared)}
         aside = self._shared.claim(self._turn, _alive)
-        entry = Entry(services, table, secrets.token_hex(4), aside, self._cores.send)
+        proxies = Proxies(config.trusted_proxies)
+        connections = Connections(config.address[1], config.connections, proxies.trusts)
+        entry = Entry(services, table, secrets.token_hex(4), aside, self._cores.send, connections)
+        watching = asyncio.create_task(connections.watch())
         if not config.traces:
             beside = Entry(replace(services, metrics=aside), table, secrets.token_hex(4))
-            return _Open(Early(entry.hot, entry, beside), services, blobs, worker, None)
+            return _Open(Early(entry.hot, entry, beside), services, blobs, worker, watching, None)
         tracers = traces.provider(config.traces)
-        return _Open(traces.traced(entry, tracers), services, blobs, worker, tracers)
+        return _Open(traces.traced(entry, tracers), services, blobs, worker, watching, tracers)
 
 
 class _Open(Struct, frozen=True):
@@ -148,9 +154,11 @@ class _Open(Struct, frozen=True):
     services: Services
     blobs: FileBlobStore
     worker: Worker
+    watching: "asyncio.Task[None]"
     tracers: Any
 
     async def close(self) -> None:
+        self.watching.cancel()
         await self.worker.stop()
         if self.tracers is not None:
             self.tracers.shutdown()
@@ -211,7 +219,7 @@ def _server(config: Config, shared: Shared) -> Server:
         loop=Loops.auto,  # see `new_loop`
         http=HTTPModes.auto if config.tls_cert else HTTPModes.http1,
         websockets=False,
-        backpressure=4096,
+        backpressure=config.connections,
         http1_settings=HTTP1Settings(header_read_timeout=int(config.header_timeout * 1000)),
         log_level=LogLevels.warning,
         log_dictconfig={"loggers": {"_granian": {"handlers": ["console"], "propagate": False}}},

@@ -158,6 +158,13 @@ class Config:
     body_timeout: float = option(
         60.0, DURATION, "longest pause within a body, or for 256 KiB of a small one", least=0.1
     )
+    connections: int = option(
+        4096,
+        COUNT,
+        "connections that each worker keeps; when three quarters are taken, idle ones end, those of"
+        " the address that has most first",
+        least=64,
+    )
     drain: float = option(30.0, DURATION, "time that requests under way get at shutdown", least=1)
     drain_delay: float = option(
         0.0, DURATION, "time at shutdown in which /readyz says no while requests are still served"

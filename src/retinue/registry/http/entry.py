@@ -14,6 +14,7 @@ from retinue.registry.access.rules import Action
 from retinue.registry.content.errors import RepositoryUnknown
 from retinue.registry.content.services import Services
 from retinue.registry.http import errors, hosts, routes
+from retinue.registry.http.connections import Connections
 from retinue.registry.http.exchange import (
     Fields,
     Headers,
@@ -62,7 +63,7 @@ class Entry:
 
     `table`: resource to its methods; `mark` begins the request ids of this process alone;
     `aside`: metrics for the thread that calls `hot`, if it is another one; `sending` is told the
-    size of each body that is sent.
+    size of each body that is sent, `connections` which clients have a request under way.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Entry:
         mark: str = "local",
         aside: Metrics | None = None,
         sending: Callable[[int], None] = _nothing,
+        connections: Connections | None = None,
     ) -> None:
         config = services.config
         self._services = services
@@ -90,6 +92,7 @@ class Entry:
         self._prefix = f"{mark}-"
         arrived = self._logged if config.access_log else self._named
         self._sending = sending
+        self._connections = connections
         self.hot = Hot(
             services, aside or services.metrics, self._hosts, arrived, self._always, sending
         )
@@ -110,6 +113,7 @@ class Entry:
         request = self._request(scope, wire, path)
         request.principal = who
         status, sent = 500, 0
+        client = self._begin(scope)
         generation = self.hot.generation()
         try:
             response = await self._answer(request, route)
@@ -122,7 +126,17 @@ class Entry:
             self._sending(sent)
             self.hot.keep(generation, request, route, response)
         finally:
+            if self._connections is not None:
+                self._connections.end(client)
             self._metrics.end(route[0], request.method, status, perf_counter() - begun, sent)
+
+    def _begin(self, scope: Scope) -> str:
+        """The client's end of the connection, which is not to be taken for idle."""
+        if self._connections is None:
+            return ""
+        client = scope.client
+        self._connections.begin(client)
+        return client
 
     def _lingers(self, request: Request) -> int:
         """Bytes that are read of a body that nobody wanted."""

@@ -17,17 +17,17 @@ class Proxies:
 
     def origin(self, peer: str, headers: Fields) -> str:
         """The client's address: the last hop that is no trusted proxy."""
-        if not self._trusted(peer):
+        if not self.trusts(peer):
             return peer
         for hop in reversed(_items(headers.get_all("x-forwarded-for"))[-MAX_HOPS:]):
             if not _is_address(hop):
                 break
             peer = hop
-            if not self._trusted(hop):
+            if not self.trusts(hop):
                 break
         return peer
 
-    def _trusted(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
         if not _is_address(address):
             return False
         found = ip_address(address)

@@ -41,11 +41,11 @@ class Stopping:
 
     def _turn(self) -> None:
         with listening.accepted(self._port) as connections:
-            busy = self._answering() or _sends(self._files) or any(map(_unsent, connections))
+            busy = self._answering() or _sends(self._files) or any(map(unsent, connections))
             self._quiet = 0 if busy else self._quiet + 1
             if self._quiet >= QUIET_TURNS:
                 for connection in connections:
-                    _end(connection)
+                    end(connection)
         self._loop.call_later(TURN, self._turn)
 
 
@@ -54,13 +54,13 @@ def _sends(folder: str) -> bool:
     return any(target.startswith(folder) for target in listening.descriptors().values())
 
 
-def _unsent(connection: socket.socket) -> bool:
+def unsent(connection: socket.socket) -> bool:
     """Whether the other side has still to take some of what was sent (tcp(7), SIOCOUTQ)."""
     count = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
     return count != b"\0\0\0\0"
 
 
-def _end(connection: socket.socket) -> None:
+def end(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
