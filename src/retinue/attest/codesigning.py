@@ -190,6 +190,14 @@ def _name(certificate: x509.Certificate) -> str:
     return f"certificate {certificate.subject.rfc4514_string()[:200]!r}"
 
 
+def principal_of(leaf: x509.Certificate, key: str) -> str:
+    """Who signed: the name that was certified; nothing of the chain, which nobody signs along.
+
+    Without a name it is the key, by its fingerprint.
+    """
+    return f"x509:{leaf.subject.rfc4514_string() or key}"
+
+
 def matches(anchor: X509Anchor, chain: Chain) -> bool:
     """Whether one of the chain is one of the anchor's roots, and the leaf has all of its subject.
 

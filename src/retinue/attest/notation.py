@@ -54,15 +54,12 @@ def _proof(
     annotations: Mapping[str, str],
     times: tuple[TrustedTime, ...],
 ) -> Proof:
-    from cryptography.hazmat.primitives.hashes import SHA256
-
     key = f"sha256:{hashlib.sha256(_spki(chain.key)).hexdigest()}"
     subject = chain.leaf.subject.rfc4514_string()
-    root = chain.certificates[-1].fingerprint(SHA256()).hex()
     return Proof(
         format=Format.NOTATION,
         signature=signature_id(key, hashlib.sha256(envelope.message).digest()),
-        principal=f"x509:{root} {subject}",
+        principal=codesigning.principal_of(chain.leaf, key),
         anchors=tuple(anchor.name for anchor in anchors),
         key=key,
         times=times,

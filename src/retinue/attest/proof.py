@@ -42,7 +42,7 @@ class Proof(Struct, frozen=True):
 
     `signature` identifies it (`signature_id`): the verified SPKI and the exact signed bytes, so that
     the same bundle in three manifests, or a malleated `s`, is one signature. `principal` is who
-    counts as one signer: `key:<anchor>`, `keyless:<issuer> <san>`, `x509:<root> <subject>`.
+    counts as one signer: `key:<anchor>`, `keyless:<issuer> <san>`, `x509:<subject>`.
     `anchors` are all anchors that this signer matches; `key` is the fingerprint of the key, or of
     the leaf certificate's. `times` are all trusted times found; `logged`: a
     log that we trust has it (an inclusion proof; in bundles 0.1 and legacy forms its signed promise). `claims` are the signed ones outside of any predicate: annotations,

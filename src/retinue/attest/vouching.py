@@ -203,7 +203,7 @@ def _certificates(evidence: Evidence) -> Sequence["Certificate"]:
 
 
 def _x509(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust) -> Voucher:
-    from cryptography.hazmat.primitives.hashes import SHA256
+    from retinue.attest.codesigning import principal_of
 
     anchors, chain = _chained(evidence, trust)
     seen = _seen(evidence, evidence.certificates[0], hashes, trust, trust.roots)
@@ -212,10 +212,9 @@ def _x509(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust) ->
             reason = f"was valid {chain.since} to {chain.until}, but signed {time.at}"
             raise Refused("certificate", reason)
     subject = chain.leaf.subject.rfc4514_string()
-    root = chain.certificates[-1].fingerprint(SHA256()).hex()
     return Voucher(
         key.fingerprint,
-        f"x509:{root} {subject}",
+        principal_of(chain.leaf, key.fingerprint),
         anchors,
         seen.times,
         seen.logged,

@@ -59,7 +59,7 @@ class Naming(StrEnum):
 
 
 class Select(StrEnum):
-    """Which of a principal's attestations must hold."""
+    """Which of a signer's attestations must hold."""
 
     ANY = "any"
     NEWEST = "newest"
@@ -135,7 +135,7 @@ class PaperType(Struct, frozen=True):
 
 
 class Signatures(Struct, frozen=True):
-    """`k` distinct principals among the anchors `of`. `remap`: from how images are called here to
+    """`k` distinct signers among the anchors `of`. `remap`: from how images are called here to
     how they were called when they were signed, prefix by prefix."""
 
     k: int

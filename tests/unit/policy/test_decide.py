@@ -87,7 +87,7 @@ class TestSignatures:
         assert not judged(TWO, both).allowed
 
     def test_two_identities_of_one_anchor_are_two_principals(self) -> None:
-        identities = [fact("ci", principal=f"keyless:issuer {name}") for name in "ab"]
+        identities = [fact("ci", principal=f"keyless:issuer {each}", key=each) for each in "ab"]
 
         assert judged(TWO, *identities).allowed
 

@@ -94,12 +94,12 @@ def _stale(hearing: Hearing, asked: Attestation, fact: Fact) -> str:
 
 
 def _newest(hearing: Hearing, counting: Sequence[Fact]) -> Iterator[Fact]:
-    """Of each principal the paper with the latest trusted time, and those without one.
+    """Of each signer the paper with the latest trusted time, and those without one.
 
     What has no trusted time could be the newest, or be an old one whose timestamp was taken off:
     so it must satisfy, too, and does not displace what has one.
     """
-    for facts in _by_principal(counting).values():
+    for facts in _by_signer(hearing, counting).values():
         times = {id(fact): hearing.signed_at(fact) for fact in facts}
         known = [time.at for time in times.values() if time is not None]
         latest = max(known, default=None)
@@ -109,10 +109,10 @@ def _newest(hearing: Hearing, counting: Sequence[Fact]) -> Iterator[Fact]:
                 yield fact
 
 
-def _by_principal(facts: Sequence[Fact]) -> Mapping[str, Sequence[Fact]]:
+def _by_signer(hearing: Hearing, facts: Sequence[Fact]) -> Mapping[str, Sequence[Fact]]:
     found: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        found[fact.principal or ""].append(fact)
+        found[hearing.case.signer(fact)].append(fact)
     return found
 
 

@@ -14,6 +14,7 @@ from retinue.papers.facts import Fact, Findings, Verdict
 from retinue.policy.anchors import LOG
 from retinue.policy.decision import Request
 from retinue.policy.model import Policy, Rule
+from retinue.policy.rules.signers import signers_of
 
 if TYPE_CHECKING:
     from retinue.papers.revocations import Revocation, Revocations
@@ -71,6 +72,14 @@ class Case(Struct, frozen=True, dict=True):
     @cached_property
     def _verified(self) -> Sequence[Fact]:
         return [fact for fact in self.facts if fact.verdict is Verdict.VERIFIED]
+
+    @cached_property
+    def _signers(self) -> Mapping[str, str]:
+        return signers_of(self._verified)
+
+    def signer(self, fact: Fact) -> str:
+        """Who made it, the same for all papers of one signer."""
+        return self._signers.get(fact.principal or "", "")
 
     def logged(self, fact: Fact) -> bool:
         return fact.logged or (fact.signature is not None and fact.signature in self._logged)

@@ -1,4 +1,6 @@
-"""k distinct principals signed (trust.md 2 and 8)."""
+"""k distinct signers signed (trust.md 2, 8 and 15)."""
+
+from collections.abc import Sequence
 
 from retinue.oci.digest import Digest, InvalidDigest
 from retinue.oci.reference import InvalidReference, parse
@@ -15,23 +17,24 @@ CHECK = "signatures"
 
 def check(hearing: Hearing, asked: Signatures, subject: Digest) -> Section:
     """Whether enough of the signers that are asked for have signed this manifest."""
-    principals: dict[str, None] = {}
+    signers: dict[str, str] = {}
     papers: list[Reason] = []
     for fact in hearing.case.about(subject):
         if fact.kind is not Kind.SIGNATURE:
             continue
         against = signature_objection(hearing, asked, fact)
         if against is None:
-            principals[fact.principal or ""] = None
+            signers.setdefault(hearing.case.signer(fact), fact.principal or "")
             against = Objection(Outcome.PASSED, told(hearing, fact))
         papers.append(line(hearing.rule, CHECK, fact, against.outcome, against.why))
-    met = len(principals) >= asked.k
-    return Section(CHECK, met=met, settled=met, why=_why(asked, principals), papers=tuple(papers))
+    met = len(signers) >= asked.k
+    why = _why(asked, list(signers.values()))
+    return Section(CHECK, met=met, settled=met, why=why, papers=tuple(papers))
 
 
-def _why(asked: Signatures, principals: dict[str, None]) -> str:
-    by = f": {', '.join(principals)}" if principals else ""
-    return f"{len(principals)} of {asked.k} needed from {', '.join(asked.of)}{by}"
+def _why(asked: Signatures, signers: Sequence[str]) -> str:
+    by = f": {', '.join(signers)}" if signers else ""
+    return f"{len(signers)} of {asked.k} needed from {', '.join(asked.of)}{by}"
 
 
 def signature_objection(hearing: Hearing, asked: Signatures, fact: Fact) -> Objection | None:

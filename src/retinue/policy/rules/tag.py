@@ -1,6 +1,6 @@
 """The tag that is asked for is signed, too: it was neither re-pointed nor rolled back.
 
-By a tag statement (tag, digest, time, expiry) or the signed annotation `tag`, by as many principals
+By a tag statement (tag, digest, time, expiry) or the signed annotation `tag`, by as many signers
 as must have signed the image. Among statements for one tag the newest rules, whichever digest it is
 about; their stated times order them and are no clock: a signer's own word on which came later.
 
@@ -46,8 +46,8 @@ def check(hearing: Hearing, asked: Signatures, tag: str) -> Section:
         return Section(CHECK, met=False, settled=True, why=why, papers=tuple(papers))
     vouching = _vouching(hearing, statements, meant)
     if hearing.rule.tag is Tags.SIGNED:
-        silent = {each.fact.principal for each in statements}
-        vouching |= {p for p in _annotated(hearing, asked, tag, papers) if p not in silent}
+        silent = {hearing.case.signer(each.fact) for each in statements}
+        vouching |= {each for each in _annotated(hearing, asked, tag, papers) if each not in silent}
     met = len(vouching) >= asked.k
     why = f"{len(vouching)} of {asked.k} needed vouch that {tag!r} is this image"
     return Section(CHECK, met=met, settled=False, why=why, papers=tuple(papers))
@@ -55,16 +55,17 @@ def check(hearing: Hearing, asked: Signatures, tag: str) -> Section:
 
 def _vouching(
     hearing: Hearing, statements: Sequence[Statement], meant: Collection[Digest]
-) -> set[str | None]:
+) -> set[str]:
     """Whose newest statement is about what is meant, and has not expired."""
-    latest: dict[str | None, datetime] = {}
+    signer = hearing.case.signer
+    latest: dict[str, datetime] = {}
     for each in statements:
-        known = latest.get(each.fact.principal)
-        latest[each.fact.principal] = max(known, each.issued) if known else each.issued
+        known = latest.get(signer(each.fact), each.issued)
+        latest[signer(each.fact)] = max(known, each.issued)
     return {
-        each.fact.principal
+        signer(each.fact)
         for each in statements
-        if each.issued == latest[each.fact.principal]
+        if each.issued == latest[signer(each.fact)]
         and _is_about(each.fact, meant)
         and hearing.now < each.expires
     }
@@ -109,14 +110,14 @@ def _misfit(hearing: Hearing, asked: Signatures, claims: Mapping[str, object]) -
 
 def _annotated(
     hearing: Hearing, asked: Signatures, tag: str, papers: list[Reason]
-) -> Iterator[str | None]:
+) -> Iterator[str]:
     found = [f for each in _meant(hearing.case.request) for f in hearing.case.about(each)]
     for fact in found:
         if fact.kind is not Kind.SIGNATURE or fact.annotations.get(ANNOTATION) != tag:
             continue
         if signature_objection(hearing, asked, fact) is None:
             papers.append(line(hearing.rule, CHECK, fact, Outcome.PASSED, told(hearing, fact)))
-            yield fact.principal
+            yield hearing.case.signer(fact)
 
 
 def _meant(request: Request) -> Collection[Digest]:
