@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from msgspec import Struct
 
 from retinue.attest.anchors import X509Anchor
+from retinue.attest.chain import extensions, value
 from retinue.attest.errors import Malformed, Refused
 from retinue.attest.unreadable import UNREADABLE
 
@@ -51,6 +52,8 @@ _FOREIGN_USES = {
     ExtendedKeyUsageOID.TIME_STAMPING: "timestamps",
     ExtendedKeyUsageOID.OCSP_SIGNING: "OCSP",
 }
+_CODE = frozenset({ExtendedKeyUsageOID.CODE_SIGNING})
+_ISSUES_CODE = _CODE | {ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 _READ_LATER = (
     "extensions",
     "subject",
@@ -188,6 +191,20 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> No
 
 def _name(certificate: x509.Certificate) -> str:
     return f"certificate {certificate.subject.rfc4514_string()[:200]!r}"
+
+
+def check_purpose(chain: Chain) -> None:
+    """What a bundle's chain must keep to besides (RFC 5280): critical extensions that are known, no
+    constraints of names, and only purposes that include signing code. Raises Malformed, Refused.
+
+    The Notary Project has its own rules, by which none of this counts.
+    """
+    for certificate in chain.certificates:
+        found = extensions(certificate, "certificate")
+        purposes = value(found, x509.ExtendedKeyUsage)
+        accepted = _CODE if certificate is chain.leaf else _ISSUES_CODE
+        if purposes is not None and accepted.isdisjoint(purposes):
+            raise Refused(_name(certificate), "its extended key usage lacks signing code")
 
 
 def principal_of(leaf: x509.Certificate, key: str) -> str:

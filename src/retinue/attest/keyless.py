@@ -37,7 +37,7 @@ def sign_keyless(
     if not services.stamps and all(log.version != 1 for log in services.logs):
         reason = "its config has neither a timestamp authority nor a log that tells the time"
         raise SignerFailed(services.authority, reason)
-    if services.root.logs and not services.logs:
+    if services.root.wants_log and not services.logs:
         reason = (
             "its config names no log that is in force, and its root wants one to hold signatures"
         )

@@ -72,19 +72,27 @@ class Log(Struct, frozen=True):
 
 
 class TrustedRoot(Struct, frozen=True):
-    """`digest` is the SHA-256 (hex) of the file that it was read from."""
+    """`digest` is the SHA-256 (hex) of the file that it was read from. `unknown_logs` counts those
+    with a kind of key that is not known here."""
 
     digest: str
     authorities: tuple[Authority, ...] = ()
     logs: tuple[Log, ...] = ()
     ct_logs: tuple[Log, ...] = ()
     timestamps: tuple[Authority, ...] = ()
+    unknown_logs: int = 0
+
+    @property
+    def wants_log(self) -> bool:
+        """Whether what it vouches for must be in one of its logs: it names some, known or not."""
+        return bool(self.logs or self.unknown_logs)
 
 
 def read_root(raw: bytes) -> TrustedRoot:
     """Read trusted_root.json. Raises RootInvalid.
 
-    Logs with a kind of key that is not known here are left out: they vouch for nothing.
+    Logs with a kind of key that is not known here are left out: they vouch for nothing, and excuse
+    from nothing.
     """
     try:
         document = _Field("", loads(raw, max_bytes=MAX_BYTES))
@@ -95,12 +103,14 @@ def read_root(raw: bytes) -> TrustedRoot:
         raise RootInvalid(
             "mediaType", f"{kind[:80]!r} is not a trusted root; want {MEDIA_TYPES[0]}"
         )
+    logs = tuple(map(_log, document.items("tlogs")))
     return TrustedRoot(
         hashlib.sha256(raw).hexdigest(),
         tuple(map(_authority, document.items("certificateAuthorities"))),
-        tuple(filter(None, map(_log, document.items("tlogs")))),
+        tuple(filter(None, logs)),
         tuple(filter(None, map(_log, document.items("ctlogs")))),
         tuple(map(_authority, document.items("timestampAuthorities"))),
+        unknown_logs=logs.count(None),
     )
 
 

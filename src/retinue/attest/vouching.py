@@ -152,6 +152,8 @@ def _keyless(key: PublicKey, evidence: Evidence, hashes: "Hashes", trust: Trust)
         vouched.times,
         vouched.logged,
         {"issuer": who.issuer, "san": who.san, **who.claims},
+        chain[0].not_valid_before_utc,
+        chain[0].not_valid_after_utc,
     )
 
 
@@ -189,7 +191,7 @@ def _under(
     seen = _seen(evidence, evidence.certificates[0], hashes, trust, (root,))
     if not seen.times:
         raise Refused("certificate", "no trusted time says that it was valid when it signed")
-    if root.logs and not seen.logged:
+    if root.wants_log and not seen.logged:
         raise Refused("certificate", "no log of the trusted root holds the signature")
     for time in seen.times:
         verify_chain(chain[0], chain[1:], root, time.at)
@@ -230,7 +232,7 @@ def _chained(evidence: Evidence, trust: Trust) -> tuple[tuple[str, ...], "Chain"
     """
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from retinue.attest.codesigning import matches, read_chain
+    from retinue.attest.codesigning import check_purpose, matches, read_chain
 
     found: dict[str, Chain] = {}
     problem = NoAnchor("certificate", "no X.509 anchor is trusted")
@@ -239,6 +241,7 @@ def _chained(evidence: Evidence, trust: Trust) -> tuple[tuple[str, ...], "Chain"
             top = root.public_bytes(Encoding.DER)
             try:
                 chain = read_chain((*(der for der in evidence.certificates if der != top), top))
+                check_purpose(chain)
             except Refused as error:
                 problem = NoAnchor(error.part, error.reason)
                 continue

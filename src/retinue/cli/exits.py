@@ -113,6 +113,7 @@ CODES: Mapping[str, int] = {
     "retinue.papers.append.TagTaken": CONFLICT,
     "retinue.papers.content.TooLong": WRONG_CONTENT,
     "retinue.papers.embed.NotEmbeddable": UNSUPPORTED,
+    "retinue.papers.revocationlist.ListDisowned": WRONG_CONTENT,
     "retinue.papers.revocationlist.ListForked": WRONG_CONTENT,
     "retinue.papers.revocationlist.ListLost": WRONG_CONTENT,
     "retinue.papers.revocationlist.ListProblem": WRONG_CONTENT,

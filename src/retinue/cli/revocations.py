@@ -3,6 +3,8 @@
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from retinue.cli.problems import BadUsage
 from retinue.client.client import Client
 from retinue.files import make_folders, write_atomically
 from retinue.oci.reference import parse
-from retinue.papers.revocationlist import Seen, only
+from retinue.papers.content import Content
+from retinue.papers.revocationlist import ListDisowned, Seen, only, verify_list
 from retinue.papers.revocations import Revocations
 from retinue.papers.revoke import fetch_list
 from retinue.policy.model import Policy
+from retinue.policy.rules.revocation import objection_to
 
 MAX_STATE = 64 * 1024
 
@@ -67,4 +71,19 @@ async def fetch(reached: Client, policy: Policy) -> Revocations | None:
         return None
     place = parse(asked.list)
     store = reached.remote(place.host, place.repository)
-    return await fetch_list(store, asked.list, only(policy.trust, asked.revokers), Remembered())
+    return await fetch_list(store, asked.list, partial(verified, policy), Remembered())
+
+
+def verified(policy: Policy, bundle: Content) -> Revocations:
+    """A version that a revoker has signed, with a key that counts now.
+
+    Raises EvidenceError, ListDisowned.
+    """
+    asked = policy.revocation
+    assert asked is not None
+    assert asked.list is not None
+    found = verify_list(bundle, asked.list, only(policy.trust, asked.revokers))
+    against = objection_to(policy, found, datetime.now(UTC))
+    if against is not None:
+        raise ListDisowned(asked.list, f"version {found.version}: its signature {against}")
+    return found

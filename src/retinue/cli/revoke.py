@@ -171,13 +171,15 @@ def _change(
 async def _publish(
     args: argparse.Namespace, reached: "Client", policy: "Policy", signer: "Signer", change: Any
 ) -> "Revocations":
-    """Make, sign and publish the next version; raises NoAnchor for who is no revoker."""
+    """Make, sign and publish the next version; raises NoAnchor for who is no revoker, ListDisowned for
+    a revoker's key that does not count."""
     from datetime import UTC, datetime
 
     from retinue.attest.sign import sign_statement
     from retinue.cli.reading import duration
+    from retinue.cli.revocations import verified
     from retinue.oci.reference import parse
-    from retinue.papers.revocationlist import next_version, only, verify_list
+    from retinue.papers.revocationlist import next_version
     from retinue.papers.revoke import publish_list
 
     assert policy.revocation is not None
@@ -193,7 +195,7 @@ async def _publish(
         expires=now + duration(args.expires, "--expires"),
     )
     bundle = sign_statement(statement, signer)
-    made = verify_list(bundle, name, only(policy.trust, policy.revocation.revokers))
+    made = verified(policy, bundle)
     place = parse(name)
     await publish_list(reached.remote(place.host, place.repository), name, bundle, now)
     return made

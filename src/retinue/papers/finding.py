@@ -122,7 +122,7 @@ class Finding(Struct, eq=False):
 
     def papers(self) -> tuple[Paper, ...]:
         """All that are listed, read or not, in the order of their digests."""
-        found = [self._paper(*pair, ways) for pair, ways in self._pairs.items()]
+        found = [each for pair, ways in self._pairs.items() for each in self._papers(*pair, ways)]
         found += [
             Paper(digest, digest, Way.REFERRERS, manifest, properties_of(manifest))
             for digest, manifest in self.subjects.items()
@@ -175,12 +175,17 @@ class Finding(Struct, eq=False):
         elif not isinstance(manifest, Unreadable):
             self.blind[f"paper {paper}"] = _why(manifest)
 
-    def _paper(self, paper: Digest, subject: Digest, ways: set[tuple[Place, Way]]) -> Paper:
-        place = min(place for place, _ in ways)
-        way = min((w for p, w in ways if p == place), key=_PREFERENCE.index)
+    def _papers(
+        self, paper: Digest, subject: Digest, ways: set[tuple[Place, Way]]
+    ) -> Iterator[Paper]:
+        """At home, or else once for each place: a rule may take papers from one of them alone."""
+        places = {place for place, _ in ways}
         found = self._read.get(paper)
         manifest = found if isinstance(found, Manifest | Unreadable) else None
-        return Paper(paper, subject, way, manifest, self._parts_of(paper, subject), place or None)
+        parts = self._parts_of(paper, subject)
+        for place in [HOME] if HOME in places else sorted(places):
+            way = min((w for p, w in ways if p == place), key=_PREFERENCE.index)
+            yield Paper(paper, subject, way, manifest, parts, place or None)
 
     def _parts_of(self, paper: Digest, subject: Digest) -> tuple[Part, ...]:
         manifest = self._read.get(paper)

@@ -9,15 +9,21 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from retinue.attest.anchors import Trust
 from retinue.attest.errors import Malformed
+from retinue.attest.proof import Proof
 from retinue.attest.statement import Subject, write_statement
 from retinue.attest.target import Target
 from retinue.errors import RetinueError
 from retinue.oci import digest as digests
 from retinue.oci import names
+from retinue.oci.digest import Digest
+from retinue.oci.links import Way
 from retinue.papers.content import Content
+from retinue.papers.facts import Fact, Verdict
+from retinue.papers.kinds import Kind
 from retinue.papers.predicates import (
     REVOCATION,
     Fields,
@@ -49,6 +55,10 @@ class ListRolledBack(ListProblem):
 
 class ListForked(ListProblem):
     """What is there does not continue what was seen before."""
+
+
+class ListDisowned(ListProblem):
+    """It is signed by a key that does not count."""
 
 
 class ListLost(ListProblem):
@@ -115,8 +125,31 @@ def verify_list(bundle: Content, name: str, revokers: Trust) -> Revocations:
     from retinue.attest.verify import verify_bundle
 
     about = name.encode()
-    verify_bundle(bundle, Target(digests.of(about), "text/plain", about), revokers)
-    return read_list(bundle, name)
+    proof = verify_bundle(bundle, Target(digests.of(about), "text/plain", about), revokers)
+    found = read_list(bundle, name)
+    return replace(found, signed=_signed(proof, found, digests.of(about)))
+
+
+def _signed(proof: Proof, found: Revocations, about: Digest) -> Fact:
+    """Who signed a list, and when, as rules judge it of any paper."""
+    return Fact(
+        paper=digests.parse(found.fingerprint),
+        subject=about,
+        way=Way.REFERRERS,
+        kind=Kind.REVOCATION,
+        format=proof.format,
+        verdict=Verdict.VERIFIED,
+        why="it verified",
+        predicate_type=names.PREDICATE_REVOCATIONS,
+        signature=proof.signature,
+        principal=proof.principal,
+        anchors=proof.anchors,
+        key=proof.key,
+        times=proof.times,
+        logged=proof.logged,
+        not_before=proof.not_before,
+        not_after=proof.not_after,
+    )
 
 
 def read_list(bundle: Content, name: str) -> Revocations:

@@ -4,7 +4,7 @@ A paper's digest cannot be revoked: the same signature attached again has anothe
 what a signer said of a subject.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from msgspec import Struct
@@ -35,20 +35,22 @@ class Revocation(Struct, frozen=True):
     before: datetime | None = None
     compromise: bool = False
 
-    def voids(self, fact: Fact) -> bool:
+    def voids(self, fact: Fact, signed: datetime | None) -> bool:
+        """Whether it voids a fact. `signed` is when it was made, by clocks that are believed; None:
+        nobody who is believed says so."""
         return (
             self.signer in {fact.principal, fact.key}
             and self.subject in {None, fact.subject, *fact.aliases}
             and self.predicate_type in {None, fact.predicate_type}
             and self.signature in {None, fact.signature}
-            and self._in_time(fact)
+            and self._in_time(fact, signed)
         )
 
-    def _in_time(self, fact: Fact) -> bool:
+    def _in_time(self, fact: Fact, signed: datetime | None) -> bool:
         if self.before is None:
             return True
         if self.compromise:
-            return not any(time.at < self.before for time in fact.times)
+            return signed is None or signed >= self.before
         return not (self._dated(fact) and fact.not_before and fact.not_before >= self.before)
 
     @staticmethod
@@ -60,7 +62,8 @@ class Revocation(Struct, frozen=True):
 class Revocations(Struct, frozen=True):
     """One version of a signed list. `fingerprint`: `sha256:<hex>` of the signed statement.
 
-    `predecessor` is the fingerprint of the version before; None for the first.
+    `predecessor` is the fingerprint of the version before; None for the first. `signed` is what was
+    established of its signature; None: nothing was, and no rule believes it.
     """
 
     name: str
@@ -70,38 +73,35 @@ class Revocations(Struct, frozen=True):
     entries: tuple[Revocation, ...]
     fingerprint: str
     predecessor: str | None = None
+    signed: Fact | None = None
 
-    def voids(self, fact: Fact) -> Revocation | None:
+    def voids(self, fact: Fact, signed: datetime | None) -> Revocation | None:
         """The first entry that voids it; None: none does."""
-        return first_voiding(self.entries, fact)
+        return next((entry for entry in self.entries if entry.voids(fact, signed)), None)
 
 
-def first_voiding(entries: Iterable[Revocation], fact: Fact) -> Revocation | None:
-    """The first of these that voids the fact."""
-    return next((entry for entry in entries if entry.voids(fact)), None)
+def entitled(paper: Fact, fact: Fact, revokers: Collection[str], *, own: bool) -> Collection[str]:
+    """The anchors by which a revocation paper may speak of a fact; none: it may not.
 
-
-def stated(
-    facts: Iterable[Fact], revokers: Collection[str], *, own: bool
-) -> tuple[Revocation, ...]:
-    """The revocations that papers among these facts state with effect.
-
-    By an anchor in `revokers` of anybody; with `own`, by any signer of what he signed himself.
-    That none is found proves nothing: whoever lists papers can leave one out.
+    By those in `revokers` of anybody's; with `own`, by any signer of what he signed himself, under
+    the same anchor: others may certify the same name.
     """
-    found = (_stated(fact, revokers, own=own) for fact in facts)
-    return tuple(entry for entry in found if entry is not None)
+    found = frozenset(paper.anchors).intersection(revokers)
+    if found or not own or paper.claims.get("revokes.signer") not in {paper.principal, paper.key}:
+        return found
+    return frozenset(paper.anchors).intersection(fact.anchors)
 
 
-def _stated(fact: Fact, revokers: Collection[str], *, own: bool) -> Revocation | None:
-    """A paper's subject is what it revokes signatures of: it cannot revoke any others."""
+def stated(fact: Fact) -> Revocation | None:
+    """What a verified paper revokes, if it may; None: it is no revocation.
+
+    A paper's subject is what it revokes signatures of: it cannot revoke any others. That none is
+    found proves nothing: whoever lists papers can leave one out.
+    """
+    signer = fact.claims.get("revokes.signer")
     if fact.kind is not Kind.REVOCATION or fact.verdict is not Verdict.VERIFIED:
         return None
-    signer = fact.claims.get("revokes.signer")
-    entitled = any(anchor in revokers for anchor in fact.anchors)
-    if not isinstance(signer, str) or not (
-        entitled or (own and signer in {fact.principal, fact.key})
-    ):
+    if not isinstance(signer, str):
         return None
     before = _text(fact, "before")
     return Revocation(

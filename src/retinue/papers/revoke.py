@@ -4,10 +4,10 @@ Each version of a list is an artifact with one layer, a bundle; it has the tag `
 one has `latest` too.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from retinue.attest.anchors import Trust
 from retinue.attest.statement import Subject, write_statement
 from retinue.oci import digest as digests
 from retinue.oci import names
@@ -27,7 +27,6 @@ from retinue.papers.revocationlist import (
     between,
     check_chain,
     read_list,
-    verify_list,
 )
 from retinue.papers.revocations import Revocation, Revocations
 from retinue.papers.ways.layers import parts_of_layers
@@ -39,6 +38,9 @@ MAX_STEPS = 1000
 """Versions between the one that was seen and the newest one."""
 
 
+Verify: TypeAlias = Callable[[Content], Revocations]
+
+
 class Memory(Protocol):
     """What a client remembers of lists, from one run to the next."""
 
@@ -47,15 +49,16 @@ class Memory(Protocol):
 
 
 async def fetch_list(
-    source: Source, name: str, revokers: Trust, memory: Memory
+    source: Source, name: str, verify: Verify, memory: Memory
 ) -> Revocations | None:
     """The newest version of a list; None: there is none, and never was.
 
-    Whether it has expired is for whoever has a clock. Raises EvidenceError, ListRolledBack,
-    ListForked, ListLost, and what the store raises.
+    `verify` reads a version and raises for one whose signature does not count: nothing of it is
+    believed, nor remembered. Whether it has expired is for whoever has a clock. Raises what `verify`
+    raises, ListRolledBack, ListForked, ListLost, and what the store raises.
     """
     seen = memory.seen(name)
-    found = await _newest(source, name, revokers)
+    found = await _newest(source, name, verify)
     if found is None:
         if seen is not None:
             raise ListLost(name, f"it is not there, but version {seen.version} was seen before")
@@ -107,16 +110,16 @@ def _about(subject: Manifest, predicate_type: str, predicate: bytes) -> bytes:
     return write_statement(predicate_type, predicate, [Subject("", {algorithm: encoded}, {})])
 
 
-async def _newest(source: Source, name: str, revokers: Trust) -> Revocations | None:
+async def _newest(source: Source, name: str, verify: Verify) -> Revocations | None:
     """What `latest` names, or a later version that is there: `latest` can be put back, or not yet
     have followed."""
     bundle = await _bundle(source, name, LATEST)
-    found = None if bundle is None else verify_list(bundle, name, revokers)
+    found = None if bundle is None else verify(bundle)
     for _ in range(MAX_STEPS):
         bundle = await _bundle(source, name, f"v{found.version + 1 if found else 1}")
         if bundle is None:
             return found
-        found = verify_list(bundle, name, revokers)
+        found = verify(bundle)
     raise ListLost(name, f"`{LATEST}` is more than {MAX_STEPS} versions behind")
 
 

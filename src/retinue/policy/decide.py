@@ -76,7 +76,7 @@ def _unmatched(case: Case) -> Reason:
 
 def _rule(hearing: Hearing) -> Iterator[Reason]:
     rule, case = hearing.rule, hearing.case
-    listed = revocation.check(case.policy, rule, case.revocations, hearing.now)
+    listed = revocation.check(hearing)
     if listed is not None:
         yield listed
     for section in _sections(hearing):
@@ -137,6 +137,8 @@ def _instants(case: Case) -> Iterator[datetime]:
     if not rules:
         return
     yield from revocation.ends(case.policy, case.revocations)
+    if case.revocations is not None and case.revocations.signed is not None:
+        yield from _of_fact(case, case.revocations.signed)
     if any(rule.tag is not Tags.IGNORE for rule in rules):
         from retinue.policy.rules import tag
 

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec.structs import replace
 
 from keylesskit import NOW, URL, WHO, Local, local, stack_folder
@@ -28,7 +29,7 @@ from retinue.attest.errors import EvidenceError, Malformed, NoAnchor, Refused
 from retinue.attest.formats import dsse
 from retinue.attest.keys.public import wrap
 from retinue.attest.proof import Clock, Format, Proof, TrustedTime
-from retinue.attest.root import TrustedRoot
+from retinue.attest.root import TrustedRoot, read_root
 from retinue.attest.sign import sign_envelope, sign_simple, signature_statement
 from retinue.attest.timestamp import request
 from retinue.attest.verify import verify_bundle, verify_envelope, verify_simple
@@ -36,7 +37,7 @@ from retinue.attest.witnessing import from_version_1
 from retinue.oci import names
 from signing import MANIFEST, anchored, bundle, edited, message_bundle, target
 from trust_vectors import private, public
-from x509kit import SINCE, certificate
+from x509kit import SINCE, certificate, new_key
 
 __all__ = ["stack_folder"]
 
@@ -172,6 +173,24 @@ def test_a_root_without_logs_needs_none(root: TrustedRoot, two: bytes) -> None:
     trust = keyless(replace(root, logs=()))
     proof = verify_bundle(two, target(), trust)
     assert (proof.logged, proof.times[0].clock) == (False, Clock.RFC3161)
+
+
+def test_logs_of_unknown_kinds_relax_nothing(dev: Local, two: bytes) -> None:
+    document = json.loads(dev.document("trusted_root.json"))
+    for log in document["tlogs"]:
+        log["publicKey"]["keyDetails"] = "PKIX_ML_DSA_65"
+    root = read_root(json.dumps(document).encode())
+    assert root.logs == ()
+    with pytest.raises(Refused, match="no log of the trusted root"):
+        verify_bundle(two, target(), keyless(root))
+
+
+def test_a_keyless_proof_says_when_its_certificate_was_valid(root: TrustedRoot, two: bytes) -> None:
+    proof = verify_bundle(two, target(), keyless(root))
+    assert proof.not_before is not None
+    assert proof.not_after is not None
+    assert proof.not_before <= proof.times[0].at <= proof.not_after
+    assert proof.not_after - proof.not_before < timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -441,6 +460,50 @@ def test_a_chain_to_a_root_of_the_policy_is_proven(raw: bytes) -> None:
 def test_a_chain_to_nobody_that_is_trusted_has_no_anchor(trust: Trust) -> None:
     with pytest.raises(NoAnchor):
         verify_bundle(certified(), target(), trust)
+
+
+DNS = x509.NameConstraints(
+    permitted_subtrees=[x509.DNSName("acme.example")], excluded_subtrees=None
+)
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+SERVERS, CODE_TOO = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CODE_SIGNING
+OTHER = x509.ObjectIdentifier("1.3.6.1.4.1.99999.2")
+
+
+def below(purposes: Any = None, more: Any = (), leaf: Any = None, odd: Any = ()) -> bytes:
+    """Signed with a leaf under an intermediate that says these things."""
+    key = new_key()
+    middle = certificate(
+        "middle", key, (TOP, TOP_KEY), authority=True, purposes=purposes, more=more
+    )
+    return certified(
+        certificate("builder", LEAF_KEY, (middle, key), purposes=leaf, more=odd), middle
+    )
+
+
+@pytest.mark.parametrize(
+    "purposes", [None, [CODE_TOO], [ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]]
+)
+@pytest.mark.parametrize("odd", [[], [(UNKNOWN, False)]])
+def test_an_intermediate_that_may_issue_for_code_does(purposes: Any, odd: Any) -> None:
+    assert verify_bundle(below(purposes, odd=odd), target(), acme()).anchors == ("notary",)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        below([SERVERS]),
+        below(more=[(DNS, True)]),
+        below(more=[(DNS, False)]),
+        below(more=[(UNKNOWN, True)]),
+        below(odd=[(UNKNOWN, True)]),
+        below(leaf=[OTHER]),
+        below(leaf=[SERVERS]),
+    ],
+)
+def test_what_certificates_restrict_is_kept_to(raw: bytes) -> None:
+    with pytest.raises(NoAnchor):
+        verify_bundle(raw, target(), acme())
 
 
 def test_a_pinned_key_needs_no_certificate_and_may_have_one() -> None:

@@ -253,6 +253,17 @@ async def test_a_paper_in_another_repository_is_found_there() -> None:
     assert [(f.elsewhere, f.way) for f in found] == [("reg.acme/sigs", Way.ELSEWHERE)]
 
 
+async def test_a_paper_in_several_other_repositories_is_found_in_each() -> None:
+    """Who copies it to one of them cannot take it from a rule that names another."""
+    home, *away = await stored(), await stored(), await stored()
+    for store in away:
+        await attach_bundle(store, IMAGE, signature("ci"), created=CREATED)
+    found = await facts(
+        home, "ci", elsewhere=dict(zip(("reg.acme/a", "reg.acme/b"), away, strict=True))
+    )
+    assert [fact.elsewhere for fact in found] == ["reg.acme/a", "reg.acme/b"]
+
+
 async def test_a_paper_that_is_here_too_is_found_here() -> None:
     home, away = await stored(), await stored()
     for store in (home, away):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from retinue.papers.attach import attach_bundle, put
 from retinue.papers.collect import collect
 from retinue.papers.facts import Wanted
 from retinue.papers.judge import derive
-from retinue.papers.revocationlist import Seen, next_version
+from retinue.papers.revocationlist import Seen, next_version, verify_list
 from retinue.papers.revocations import Revocation
 from retinue.papers.revoke import fetch_list, publish_list
 from retinue.papers.ways.making import Made
@@ -74,11 +75,12 @@ class Remembered(dict[str, Seen]):
 
 
 async def test_a_revocation_list_can_be_in_a_layout(layout: LayoutFolder) -> None:
+    verify = partial(verify_list, name=NAME, revokers=trusting("boss"))
     entry = Revocation("key:ci", "lost")
     statement = next_version(
         NAME, None, add=[entry], issued=CREATED, expires=CREATED + timedelta(days=1)
     )
     await publish_list(layout, NAME, sign_statement(statement, signer("boss")), CREATED)
-    found = await fetch_list(layout, NAME, trusting("boss"), Remembered())
+    found = await fetch_list(layout, NAME, verify, Remembered())
     assert found is not None
     assert found.entries == (entry,)

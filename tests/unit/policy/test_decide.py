@@ -417,7 +417,8 @@ def clean_scan(select: Select, **more: Any) -> Attestation:
 
 def listing(*entries: Entry, **more: Any) -> Revocations:
     fields = {"name": "reg.acme/trust", "version": 3, "issued": NOW - HOUR, "expires": NOW + DAY}
-    return Revocations(**{**fields, "entries": entries, "fingerprint": "sha256:1", **more})
+    fields |= {"entries": entries, "fingerprint": "sha256:1", "signed": fact("security", "list")}
+    return Revocations(**{**fields, **more})
 
 
 class TestRevocations:

@@ -168,7 +168,8 @@ def lists(draw: st.DrawFn) -> Revocations | None:
         )
     )
     issued, expires = NOW - draw(st.integers(0, 40)) * HOUR, NOW + draw(st.integers(1, 40)) * HOUR
-    return Revocations("list", 7, issued, expires, tuple(entries), "sha256:1")
+    signed = draw(st.none() | evidence(("security",)))
+    return Revocations("list", 7, issued, expires, tuple(entries), "sha256:1", signed=signed)
 
 
 @st.composite

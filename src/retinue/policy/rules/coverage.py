@@ -86,7 +86,7 @@ def _of_parent(hearing: Hearing, parent: Digest) -> Iterator[Section]:
         if not (rule.enforced or rule is hearing.rule):
             continue
         there = Hearing(case, rule, hearing.now)
-        listed = revocation.check(case.policy, rule, case.revocations, hearing.now)
+        listed = revocation.check(there)
         if listed is not None:
             met = listed.outcome is Outcome.PASSED
             yield Section(listed.check, met=met, settled=met, why=listed.why)

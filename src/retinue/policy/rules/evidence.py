@@ -97,23 +97,15 @@ class Case(Struct, frozen=True, dict=True):
         return _earliest(rule, times) if times else None
 
     @cached_property
-    def _stated(self) -> "Sequence[Revocation]":
-        """What valid revocation papers say, where the policy names those who revoke."""
-        terms = self.policy.revocation
-        if terms is None:
+    def stated(self) -> "Sequence[tuple[Fact, Revocation]]":
+        """What revocation papers say, where the policy names those who revoke; whether each counts
+        is another question."""
+        if self.policy.revocation is None:
             return ()
         from retinue.papers.revocations import stated  # few policies name who revokes
 
-        return stated(self.facts, terms.revokers, own=terms.own)
-
-    def revoked(self, fact: Fact) -> "Revocation | None":
-        """What voids a fact: an entry of the list, or a revocation paper."""
-        listed = self.revocations.voids(fact) if self.revocations is not None else None
-        if listed is not None or not self._stated:
-            return listed
-        from retinue.papers.revocations import first_voiding
-
-        return first_voiding(self._stated, fact)
+        found = ((fact, stated(fact)) for fact in self._verified)
+        return [(fact, entry) for fact, entry in found if entry is not None]
 
 
 def _order(fact: Fact) -> tuple[str, ...]:
@@ -146,6 +138,11 @@ class Hearing(Struct, frozen=True):
 
     def signed_at(self, fact: Fact) -> TrustedTime | None:
         return self.case.signed_at(fact, self.rule)
+
+    def signed(self, fact: Fact) -> datetime | None:
+        """The time at which it was signed, as this rule may believe it."""
+        found = self.signed_at(fact)
+        return found.at if found is not None else None
 
     def stamped(self, fact: Fact) -> TrustedTime | None:
         return self.case.stamped(fact, self.rule)

@@ -28,6 +28,15 @@ def objection(hearing: Hearing, fact: Fact, of: Collection[str]) -> Objection | 
     return Objection(Outcome.FAILED, why) if why is not None else None
 
 
+def disowned(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
+    """Why what is signed to revoke has no effect: a list, or a revocation paper; None: it has.
+
+    All that is asked of other signatures is asked of it, but for being in a log: that it is not
+    must not keep what it voids. The list can void it, papers cannot: two could void each other.
+    """
+    return _stranger(hearing, fact, of) or _listed(hearing, fact) or _past(hearing, fact, of)
+
+
 def _stranger(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
     if fact.verdict is not Verdict.VERIFIED:
         return f"{fact.verdict}: {fact.why}"
@@ -39,11 +48,36 @@ def _stranger(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
 
 
 def _void(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
-    revocation = hearing.case.revoked(fact)
-    if revocation is not None:
-        return f"was revoked: {revocation.reason}"
+    why = _listed(hearing, fact) or _taken_back(hearing, fact)
+    if why is not None:
+        return why
     if hearing.rule.logged and not hearing.case.logged(fact):
         return "is in no transparency log that we trust"
+    return _past(hearing, fact, of)
+
+
+def _listed(hearing: Hearing, fact: Fact) -> str | None:
+    listed = hearing.case.revocations
+    entry = listed.voids(fact, hearing.signed(fact)) if listed is not None else None
+    return f"was revoked: {entry.reason}" if entry is not None else None
+
+
+def _taken_back(hearing: Hearing, fact: Fact) -> str | None:
+    """Whether a revocation paper that counts itself voids it."""
+    for paper, entry in hearing.case.stated:
+        if not entry.voids(fact, hearing.signed(fact)) or paper is fact:
+            continue
+        from retinue.papers.revocations import entitled
+
+        terms = hearing.case.policy.revocation
+        by = entitled(paper, fact, terms.revokers, own=terms.own) if terms is not None else ()
+        if disowned(hearing, paper, by) is None:
+            return f"was revoked: {entry.reason}"
+    return None
+
+
+def _past(hearing: Hearing, fact: Fact, of: Collection[str]) -> str | None:
+    """Why its time is over, or has not come: its own, its certificates', its key's."""
     if fact.expires is not None and hearing.now >= fact.expires:
         return f"expired {_at(fact.expires)}"
     return _lapsed(hearing, fact) or _outside(hearing, fact, of)
