@@ -22,7 +22,7 @@ from retinue.papers.facts import Findings
 from retinue.papers.judge import derive
 from retinue.policy.decide import decide
 from retinue.policy.decision import Decision, Operation, Request
-from retinue.policy.model import Coverage, Policy
+from retinue.policy.model import Coverage, Policy, Tags
 
 if TYPE_CHECKING:
     from retinue.papers.revocations import Revocations
@@ -85,17 +85,25 @@ async def judge(reached: Client, location: Location, question: Question) -> Judg
     async with reached.source(location) as store:
         top = await find_manifest(store, location)
         manifest, parents = await _chosen(store, top, question.platform)
+        request = _request(question, location, manifest, parents)
         findings = await look(
             reached,
             store,
             manifest,
             question.policy,
-            parents,
+            (*parents, *_places(question.policy, request)),
             below=_wants_children(question),
             told=question.told,
             operation=question.operation,
         )
-    request = Request(
+    decision = decide(question.policy, findings, question.revocations, request, datetime.now(UTC))
+    return Judged(location, manifest, findings, decision)
+
+
+def _request(
+    question: Question, location: Location, manifest: Manifest, parents: Sequence[Manifest]
+) -> Request:
+    return Request(
         image=question.image or image_of(location),
         digest=manifest.digest,
         aliases=_aliases(manifest),
@@ -105,8 +113,15 @@ async def judge(reached: Client, location: Location, question: Question) -> Judg
         parents={parent.digest: 1 for parent in parents},
         children={child.digest: child.platform for child in manifest.children},
     )
-    decision = decide(question.policy, findings, question.revocations, request, datetime.now(UTC))
-    return Judged(location, manifest, findings, decision)
+
+
+def _places(policy: Policy, request: Request) -> Sequence[Manifest]:
+    """Where statements on the tag are kept, if a rule asks for some."""
+    if all(rule.tag is Tags.IGNORE for rule in policy.rules):
+        return ()
+    from retinue.policy.rules.tag import places  # few policies need it
+
+    return places(policy, request)
 
 
 async def look(
@@ -120,7 +135,8 @@ async def look(
     told: bool = False,
     operation: Operation = Operation.CLI,
 ) -> Findings:
-    """Everything that is established about a manifest, its `parents`, and what is `below` it."""
+    """Everything that is established about a manifest, its `parents` (and what else has papers that
+    matter), and what is `below` it."""
     collected = await collect(
         store,
         manifest,

@@ -20,6 +20,7 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.reference import Layout, Location, Reference, parse
 from retinue.oci.stores import Source
 from retinue.oci.tags import implied
+from retinue.papers.tagplace import keeps_place
 
 if TYPE_CHECKING:
     from retinue.client.layout_folder import LayoutFolder
@@ -91,7 +92,7 @@ async def name_in(store: Source, location: Location) -> str:
         return location.target
     if location.digest or location.tag:
         return str(location.digest or location.tag)
-    tags = [tag async for tag in store.tags() if implied(tag) is None]
+    tags = [tag async for tag in store.tags() if implied(tag) is None and not keeps_place(tag)]
     names = tags or _roots(store)
     if len(names) != 1:
         some = ", ".join(tags[:5]) or "none has a tag"

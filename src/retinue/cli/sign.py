@@ -13,16 +13,21 @@ nothing. Eight signers at once lose nothing.
 """
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retinue.cli import hands, options, signing
+from retinue.cli.output import note
 from retinue.cli.problems import BadUsage
 from retinue.cli.render import emit
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from retinue.attest.anchors import Trust
     from retinue.cli.hands import Hand
     from retinue.cli.signing import Work
     from retinue.papers.attach import Attached
+    from retinue.papers.predicates import TagStatement
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,30 +91,55 @@ async def _bundles(args: argparse.Namespace, by: "Hand", work: "Work") -> "tuple
     from retinue.attest.sign import signature_statement
     from retinue.cli.pairs import annotations_of
     from retinue.papers.attach import attach_bundles
+    from retinue.papers.statements import tag_statement
 
     now = datetime.now(UTC)
     statements = [signature_statement(work.subject.digest, annotations_of(args.annotations))]
-    if args.tag_statement:
-        statements.append(_tag_statement(args.tag_statement, work, now))
+    said = _said(args, work, now) if args.tag_statement else None
+    if said is not None:
+        statements.append(tag_statement(work.subject, said))
     bundles = [by.bundle(statement) for statement in statements]
-    return await attach_bundles(
+    attached = await attach_bundles(
         work.store, work.subject, bundles, created=now, signer=by.trust(bundles[0])
     )
+    if said is not None:
+        await _keep(work, said, bundles[1], by.trust(bundles[1]))
+    return attached
 
 
-def _tag_statement(lasts: str, work: "Work", now: Any) -> bytes:
-    """That the tag names this image from now on, for a while; raises BadUsage."""
+async def _keep(work: "Work", said: "TagStatement", bundle: bytes, signer: "Trust") -> None:
+    """In a registry, where others push, it must be found from every image that the tag had."""
+    from retinue.client.errors import Forbidden, Unsupported
+    from retinue.client.remote import Remote
+    from retinue.papers.statements import keep_statement
+
+    if not isinstance(work.store, Remote):
+        return
+    older = await keep_statement(work.store, said, bundle, created=said.time, signer=signer)
+    try:
+        for paper in older:
+            await work.store.delete_manifest(paper)
+    except (Forbidden, Unsupported) as problem:
+        note(f"retinue: older statements on {said.tag} stay, and are read each time: {problem}")
+
+
+def _said(args: argparse.Namespace, work: "Work", now: "datetime") -> "TagStatement | None":
+    """That the tag names this image from now on, for a while; None: it names what lists this one.
+
+    Raises BadUsage.
+    """
     from retinue.cli.judging import tag_of
     from retinue.cli.reading import duration
     from retinue.papers.predicates import TagStatement
-    from retinue.papers.revoke import tag_statement
 
+    if args.recursive and work.subject.digest != work.top.digest:
+        return None
     tag = tag_of(work.location)
     if tag is None:
         raise BadUsage(f"{work.location} has no tag to state", "name the image by its tag")
     digest = work.subject.digest
-    until = now + duration(lasts, "--tag-statement")
-    return tag_statement(work.subject, TagStatement(work.image, tag, digest, now, until))
+    until = now + duration(args.tag_statement, "--tag-statement")
+    return TagStatement(work.image, tag, digest, now, until)
 
 
 async def _legacy(args: argparse.Namespace, by: "Hand", work: "Work") -> "Attached":

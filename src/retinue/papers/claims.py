@@ -84,15 +84,20 @@ def _viewed(wanted: Wanted, statement: Statement, _: Target) -> Iterator[tuple[s
 
 
 def _tag(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:
-    """Only for the image that it names itself: a statement may have more subjects."""
-    from retinue.papers.predicates import read_tag, timestamp
+    """Only for the image that it names itself, and for the place of its tag: a statement may have
+    more subjects."""
+    from retinue.papers.predicates import instant, read_tag, timestamp
+    from retinue.papers.tagplace import place_of
 
     said = read_tag(statement.predicate)
-    if _is(said.digest, target):
-        yield "tag", said.tag
-        yield "tag.image", said.image
-        yield "tag.time", timestamp(said.time)
-        yield "tag.expires", timestamp(said.expires)
+    if not _is(said.digest, target):
+        if target.digest != place_of(said.image, said.tag).manifest.digest:
+            return
+        yield "tag.digest", said.digest
+    yield "tag", said.tag
+    yield "tag.image", said.image
+    yield "tag.time", instant(said.time)
+    yield "tag.expires", timestamp(said.expires)
 
 
 def _revocation(statement: Statement, target: Target) -> Iterator[tuple[str, Claim]]:

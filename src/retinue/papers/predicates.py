@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from retinue import strictjson
 from retinue.attest.errors import Malformed
+from retinue.attest.statement import Subject
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest, InvalidDigest
+from retinue.oci.manifest import Manifest
 from retinue.papers.revocations import Revocation
 from retinue.strictjson import InvalidJson
 
@@ -31,6 +33,12 @@ class TagStatement(Struct, frozen=True):
     expires: datetime
 
 
+def named(manifest: Manifest) -> Subject:
+    """How a statement names what it is about."""
+    algorithm, encoded = digests.algorithm(manifest.digest), digests.encoded(manifest.digest)
+    return Subject("", {algorithm: encoded}, {})
+
+
 def write_tag(statement: TagStatement) -> bytes:
     """The predicate of type https://retinue.dev/tag/v1."""
     return dump(
@@ -38,7 +46,7 @@ def write_tag(statement: TagStatement) -> bytes:
             "image": statement.image,
             "tag": statement.tag,
             "digest": statement.digest,
-            "time": timestamp(statement.time),
+            "time": instant(statement.time),
             "expires": timestamp(statement.expires),
         }
     )
@@ -158,6 +166,11 @@ class Fields(Struct, frozen=True):
         if found.tzinfo is None:
             raise Malformed(self.part, f"{name} is {text!r:.40}, without a time zone")
         return found.astimezone(UTC)
+
+
+def instant(time: datetime) -> str:
+    """RFC 3339, UTC, as exact as it is: statements of one second have an order."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def timestamp(time: datetime) -> str:

@@ -40,7 +40,7 @@ class Revocation(Struct, frozen=True):
         nobody who is believed says so."""
         return (
             self.signer in {fact.principal, fact.key}
-            and self.subject in {None, fact.subject, *fact.aliases}
+            and self.subject in {None, fact.subject, *fact.aliases, fact.claims.get("tag.digest")}
             and self.predicate_type in {None, fact.predicate_type}
             and self.signature in {None, fact.signature}
             and self._in_time(fact, signed)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from retinue.attest.statement import Subject, write_statement
+from retinue.attest.statement import write_statement
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
@@ -20,7 +20,7 @@ from retinue.papers.attach import Store, put
 from retinue.papers.collect import read_payloads
 from retinue.papers.collected import Paper
 from retinue.papers.content import Content
-from retinue.papers.predicates import TagStatement, dump, timestamp, write_revocation, write_tag
+from retinue.papers.predicates import dump, named, timestamp, write_revocation
 from retinue.papers.revocationlist import (
     ListLost,
     Seen,
@@ -97,17 +97,8 @@ async def publish_list(store: Store, name: str, bundle: bytes, created: datetime
 
 def revocation_statement(subject: Manifest, entry: Revocation) -> bytes:
     """The statement of a revocation paper, to be signed and attached to what it is about."""
-    return _about(subject, names.PREDICATE_REVOCATION, dump(write_revocation(entry)))
-
-
-def tag_statement(subject: Manifest, said: TagStatement) -> bytes:
-    """The statement that a tag is at this image, to be signed and attached to it."""
-    return _about(subject, names.PREDICATE_TAG, write_tag(said))
-
-
-def _about(subject: Manifest, predicate_type: str, predicate: bytes) -> bytes:
-    algorithm, encoded = digests.algorithm(subject.digest), digests.encoded(subject.digest)
-    return write_statement(predicate_type, predicate, [Subject("", {algorithm: encoded}, {})])
+    predicate = dump(write_revocation(entry))
+    return write_statement(names.PREDICATE_REVOCATION, predicate, [named(subject)])
 
 
 async def _newest(source: Source, name: str, verify: Verify) -> Revocations | None:

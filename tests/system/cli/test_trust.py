@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from keypairs import write_pair
+from retinue.papers.tagplace import keeping_tag, place_of
 from running import Ask
 from serving import Serving
 
@@ -84,6 +85,65 @@ def test_a_tag_is_stated_beside_the_signature(ask: Ask, image: str) -> None:
     papers = ask("verify", "--key", "ci.pub", image, "--json").json[0]["papers"]
     said = {paper["kind"]: paper["claims"].get("tag") for paper in papers}
     assert said == {"signature": None, "tag-statement": "1"}
+
+
+TAGGED = """
+version = 1
+unmatched = "refuse"
+[anchors.ci]
+type = "key"
+keys = [{{pem="ci.pub"}}]
+[[rule]]
+name = "tags"
+images = ["{host}/**"]
+tag = "statement"
+[rule.signatures]
+of = ["ci"]
+"""
+
+
+def moved(ask: Ask, here: Path, image: str) -> tuple[str, str]:
+    """The digest that a signed tag had, and the one that it has now, signed too."""
+    digests = []
+    for content in ("old", "new"):
+        (here / "rootfs" / "name").write_text(content)
+        assert ask("push", "--image", "rootfs", image).code == 0
+        assert ask("sign", "--key", "ci.key", "--tag-statement", "30d", image).code == 0
+        digests.append(ask("inspect", image, "--json").json["digest"])
+    return digests[0], digests[1]
+
+
+def test_a_tag_that_was_moved_back_is_refused(
+    ask: Ask, here: Path, image: str, registry: Serving
+) -> None:
+    """The older image has its own statement, which has not expired."""
+    (here / "tags.toml").write_text(TAGGED.format(host=registry.host))
+    repository = image.rpartition(":")[0]
+    old, _ = moved(ask, here, image)
+    assert ask("verify", "--policy", "tags.toml", image).code == 0
+    assert ask("tag", f"{repository}@{old}", "1").code == 0
+
+    refused = ask("verify", "--policy", "tags.toml", image, "--json")
+
+    assert refused.code == 11
+    assert "re-pointed, or rolled back" in refused.out
+
+
+def test_a_tag_that_is_stated_again_is_at_its_new_image_and_older_statements_go(
+    ask: Ask, here: Path, image: str, registry: Serving
+) -> None:
+    (here / "tags.toml").write_text(TAGGED.format(host=registry.host))
+    repository = image.rpartition(":")[0]
+    old, _ = moved(ask, here, image)
+    assert ask("tag", f"{repository}@{old}", "1").code == 0
+
+    assert ask("sign", "--key", "ci.key", "--tag-statement", "30d", image).code == 0
+
+    assert ask("verify", "--policy", "tags.toml", image).code == 0
+    [place] = [t for t in ask("list", repository, "--json").json["tags"] if t != "1"]
+    assert place == keeping_tag(place_of(repository, "1").manifest.digest)
+    assert ask("tree", f"{repository}:{place}", "--json").json["papers"] == 1
+    assert ask("policy", "report", "--policy", "tags.toml", repository).code == 0
 
 
 def test_signing_again_adds_nothing(ask: Ask, image: str) -> None:

@@ -42,7 +42,7 @@ from retinue.papers.facts import Fact, Verdict, Wanted
 from retinue.papers.judge import derive
 from retinue.papers.kinds import Kind, kind_of_predicate, kind_of_type, predicate_type
 from retinue.papers.predicates import TagStatement
-from retinue.papers.revoke import tag_statement
+from retinue.papers.statements import tag_statement
 from retinue.papers.ways.cosign import attestation_layer, signature_layer, tag_paper
 from retinue.papers.ways.making import Made
 

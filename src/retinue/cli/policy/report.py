@@ -101,11 +101,12 @@ async def _images(reached: "Client", place: str) -> "AsyncIterator[Reference]":
     from msgspec.structs import replace
 
     from retinue.oci.tags import implied
+    from retinue.papers.tagplace import keeps_place
 
     for repository in [each async for each in _repositories(reached, place)]:
         store = reached.remote(repository.host, repository.repository)
         async for tag in store.tags():
-            if implied(tag) is None:
+            if implied(tag) is None and not keeps_place(tag):
                 yield replace(repository, tag=tag, digest=None)
 
 

@@ -1,4 +1,4 @@
-"""A paper of a kind, by whom it must be, and what it must say (trust.md 9)."""
+"""A paper of a kind, by whom it must be, and what it must say (policy file 9)."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

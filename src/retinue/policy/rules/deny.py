@@ -1,4 +1,4 @@
-"""Digests that are denied, whatever speaks for them (trust.md, policy file 3)."""
+"""Digests that are denied, whatever speaks for them (trust.md: policy file 3)."""
 
 from retinue.oci.digest import Digest
 from retinue.policy.decision import Outcome, Reason

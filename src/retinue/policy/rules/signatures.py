@@ -1,4 +1,4 @@
-"""k distinct signers signed (trust.md 2, 8 and 15)."""
+"""k distinct signers signed (trust.md 2 and 15; policy file 8)."""
 
 from collections.abc import Sequence
 

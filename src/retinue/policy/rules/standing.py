@@ -1,4 +1,5 @@
-"""Whether a paper counts at all: verified, by somebody who is asked for, in time, not revoked."""
+"""Whether a paper counts at all: verified, by somebody who is asked for, in time, not revoked
+(trust.md 14)."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime

@@ -4,6 +4,9 @@ By a tag statement (tag, digest, time, expiry) or the signed annotation `tag`, b
 as must have signed the image. Among statements for one tag the newest rules, whichever digest it is
 about; their stated times order them and are no clock: a signer's own word on which came later.
 
+Statements about other images are found at the place of the tag (`papers/tagplace.py`): whoever asks
+for decisions about tags gathers what `places` names, and says so where it could not be looked at.
+
 A tag may name an index of which one platform is judged. So what vouches for an index that lists the
 judged manifest vouches for the tag, too.
 """
@@ -14,10 +17,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from retinue.oci.digest import Digest
+from retinue.oci.manifest import Manifest
 from retinue.papers.facts import Fact
 from retinue.papers.kinds import Kind
 from retinue.policy.decision import Outcome, Reason, Request
-from retinue.policy.model import Signatures, Tags
+from retinue.policy.model import Policy, Signatures, Tags
 from retinue.policy.rules.evidence import Hearing
 from retinue.policy.rules.section import Section, line
 from retinue.policy.rules.signatures import original_name, signature_objection
@@ -97,7 +101,8 @@ def _traced(hearing: Hearing, fact: Fact, expires: datetime) -> Reason:
         why = f"expired {expires:%Y-%m-%dT%H:%M:%SZ}"
         return line(hearing.rule, CHECK, fact, Outcome.FAILED, why)
     if not _is_about(fact, _meant(hearing.case.request)):
-        return line(hearing.rule, CHECK, fact, Outcome.IGNORED, f"is about {fact.subject}")
+        about = fact.claims.get("tag.digest", fact.subject)
+        return line(hearing.rule, CHECK, fact, Outcome.IGNORED, f"is about {about}")
     return line(hearing.rule, CHECK, fact, Outcome.PASSED, told(hearing, fact))
 
 
@@ -122,10 +127,13 @@ def _annotated(
 
 def _meant(request: Request) -> Collection[Digest]:
     """What the tag may name: the judged manifest, or an index that lists it."""
-    return (request.digest, *request.parents)
+    return (request.digest, *request.aliases, *request.parents)
 
 
 def _is_about(fact: Fact, meant: Collection[Digest]) -> bool:
+    """One that was found at the place of its tag says itself which image it is about."""
+    if "tag.digest" in fact.claims:
+        return fact.claims["tag.digest"] in meant
     return fact.subject in meant or any(alias in meant for alias in fact.aliases)
 
 
@@ -139,6 +147,18 @@ def _instant(fact: Fact, name: str) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else None
+
+
+def places(policy: Policy, request: Request) -> Sequence[Manifest]:
+    """Where statements on the tag that is asked for are kept, as far as a rule reads them."""
+    if request.tag is None:
+        return ()
+    from retinue.papers.tagplace import place_of
+
+    asking = policy.matching(request.image, request.operation)
+    asked = [rule.signatures for rule in asking if rule.tag is not Tags.IGNORE and rule.signatures]
+    names = dict.fromkeys(original_name(request.image, each) for each in asked)
+    return [place_of(name, request.tag).manifest for name in names]
 
 
 def expiries(facts: Sequence[Fact]) -> Iterator[datetime]:
