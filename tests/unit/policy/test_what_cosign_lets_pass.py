@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 import trust_vectors
+from policies import fact
 from retinue.oci.digest import Digest
 from retinue.papers.collect import collect
 from retinue.papers.facts import Findings
@@ -64,7 +65,10 @@ async def _findings(vector: trust_vectors.Vector, rules: Policy) -> Findings:
 
 def _listing(revoked: tuple[Revocation, ...], now: datetime) -> Revocations:
     day = timedelta(days=1)
-    return Revocations("reg.acme/trust/revocations", 1, now - day, now + day, revoked, "sha256:1")
+    return Revocations(
+        "reg.acme/trust/revocations", 1, now - day, now + day, revoked, "sha256:1",
+        signed=fact("other", "list"),
+    )  # fmt: skip
 
 
 async def allowed(name: str, rule: str, *revoked: Revocation) -> bool:
