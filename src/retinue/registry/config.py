@@ -169,6 +169,11 @@ class Config:
     drain_delay: float = option(
         0.0, DURATION, "time at shutdown in which /readyz says no while requests are still served"
     )
+    metrics_readers: tuple[str, ...] = option(
+        ("anonymous",),
+        LIST,
+        "who may read /metrics: users by name, 'users' (all who log in), 'anonymous'",
+    )
     log_format: str = option("human", TEXT, "shape of log lines", choices=("human", "json"))
     log_level: str = option(
         "info", TEXT, "least level that is logged", choices=("debug", "info", "warning", "error")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from retinue.registry.access.gate import Gate, OpenGate
 from retinue.registry.access.htpasswd import UserFile
-from retinue.registry.access.rules import DEFAULT, Rules, parse_rule
-from retinue.registry.config import Config
+from retinue.registry.access.rules import DEFAULT, EVERYBODY, Rules, parse_rule
+from retinue.registry.config import BadOption, Config
 from retinue.registry.metrics import Metrics
 
 ADMIN = "admin"
@@ -41,11 +41,14 @@ def make_admin(config: Config) -> str | None:
 
 
 def gate(config: Config, now: Callable[[], float], metrics: Metrics) -> Gate:
-    """Raises BadUsers, BadRule. `now`: seconds, monotonic.
+    """Raises BadUsers, BadRule, BadOption. `now`: seconds, monotonic.
 
     Rules without users are kept too: whoever writes "anonymous read *" means it on loopback as well.
     """
     path = users_file(config)
+    if path is None and EVERYBODY not in config.metrics_readers:
+        readers = "; ".join(config.metrics_readers)
+        raise BadOption("metrics_readers", readers, "nobody can log in: configure users too")
     if path is None and not config.rules:
         return OpenGate()
     return Gate(

@@ -1,7 +1,10 @@
 """For whoever operates the registry: is it alive, is it ready, how is it doing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from retinue.registry.access.gate import Denied, Unauthenticated
+from retinue.registry.access.principal import Principal
+from retinue.registry.access.rules import EVERYBODY, USERS
 from retinue.registry.catalog import reads
 from retinue.registry.catalog.db import CatalogUnavailable
 from retinue.registry.content.services import Services
@@ -31,7 +34,8 @@ def table(shared: Shared) -> Mapping[str, Methods]:
             return Response(503, [_TEXT], b"the blobs were moved or deleted\n")
         return Response(200, [_TEXT], b"ready\n")
 
-    async def metrics(services: Services, _request: Request, _name: str, _rest: str) -> Response:
+    async def metrics(services: Services, request: Request, _name: str, _rest: str) -> Response:
+        _require_reader(services.config.metrics_readers, request.principal)
         services.cache.publish(services.metrics)
         return Response(200, [_METRICS], exposition(shared.totals()).encode())
 
@@ -40,6 +44,16 @@ def table(shared: Shared) -> Mapping[str, Methods]:
         "/readyz": _open(ready),
         "/metrics": _open(metrics),
     }
+
+
+def _require_reader(readers: Collection[str], principal: Principal) -> None:
+    """Raises Unauthenticated, Denied."""
+    if EVERYBODY in readers:
+        return
+    if principal.anonymous:
+        raise Unauthenticated
+    if USERS not in readers and principal.name not in readers:
+        raise Denied(principal.name, "read", "/metrics")
 
 
 def _open(handler: Handler) -> Methods:

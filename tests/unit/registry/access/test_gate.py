@@ -13,7 +13,7 @@ from retinue.registry.access.gate import Gate, OpenGate, Unauthenticated
 from retinue.registry.access.htpasswd import BadUsers, UserFile
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Action, Rules, parse_rule
-from retinue.registry.config import Config
+from retinue.registry.config import BadOption, Config
 from retinue.registry.metrics import CELLS, LOGINS, Metrics
 
 BCRYPT = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
@@ -267,3 +267,11 @@ async def test_a_key_of_another_process_remembers_nothing(file: Path, clock: Clo
     for each in doors:
         await each.identify(basic("alice", "secret"), "peer")
     assert doors[0]._remembered.keys() != doors[1]._remembered.keys()
+
+
+@pytest.mark.parametrize("readers", [(), ("users",), ("ann",)])
+def test_where_nobody_can_log_in_metrics_cannot_be_for_users(
+    tmp_path: Path, clock: Clock, readers: tuple[str, ...]
+) -> None:
+    with pytest.raises(BadOption):
+        gate(Config(data=tmp_path, metrics_readers=readers), clock, Metrics())

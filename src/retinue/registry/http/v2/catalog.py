@@ -1,6 +1,7 @@
 """The list of repositories that the caller may pull from, and the first question of clients."""
 
 import json
+from collections.abc import Sequence
 
 from retinue.registry.access.gate import Unauthenticated
 from retinue.registry.access.rules import Action, as_like, ranges
@@ -16,9 +17,7 @@ DEFAULT = 1_000
 
 async def get(services: Services, request: Request, _name: str, _rest: str) -> Response:
     page = parse_page(request.param("n"), request.param("last"), default=DEFAULT, maximum=MOST)
-    globs = services.access.globs(request.principal, Action.PULL)
-    if not globs and request.principal.anonymous:
-        raise Unauthenticated
+    globs = require_somebody(services, request)
     likes = [as_like(glob) for glob in globs]
     within = ranges(globs)
     found = await reads.names(services.catalog, likes, within, page.last or "", page.n + 1)
@@ -28,6 +27,15 @@ async def get(services: Services, request: Request, _name: str, _rest: str) -> R
         link = next_link(paths.CATALOG, n=page.n, last=names[-1])
         headers.append(("link", link))
     return Response(200, headers, json.dumps({"repositories": names}).encode())
+
+
+def require_somebody(services: Services, request: Request) -> Sequence[str]:
+    """Patterns of what the caller may pull; raises Unauthenticated where that is nothing, and he
+    could log in."""
+    globs = services.access.globs(request.principal, Action.PULL)
+    if not globs and request.principal.anonymous:
+        raise Unauthenticated
+    return globs
 
 
 async def ping(services: Services, request: Request, _name: str, _rest: str) -> Response:

@@ -6,6 +6,7 @@ from retinue.registry.content import pull
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import Request, Response
 from retinue.registry.http.links import absolute
+from retinue.registry.http.v2.catalog import require_somebody
 
 _GLOBAL = (
     (
@@ -37,10 +38,12 @@ _OLD = (
 )
 
 
-async def get(services: Services, _request: Request, name: str, _rest: str) -> Response:
-    """For all repositories, or for one; raises RepositoryUnknown, NameInvalid."""
+async def get(services: Services, request: Request, name: str, _rest: str) -> Response:
+    """For all repositories, or for one; raises RepositoryUnknown, NameInvalid, Unauthenticated."""
     if name:
         await pull.require_repository(services, name)
+    else:
+        require_somebody(services, request)
     known = _GLOBAL + _OLD if services.config.old_discovery else _GLOBAL
     base = services.config.base
     listed = [
