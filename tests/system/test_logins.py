@@ -74,6 +74,17 @@ def test_wrong_passwords_from_many_addresses_lock_nobody_out(registry: Serving) 
     assert asyncio.run(under_flood(registry)) == [200] * GOOD * ROUNDS
 
 
+def test_metrics_ask_for_who_may_read_them(start: Start, tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text(f"prometheus:{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}\n")
+    registry = start(htpasswd=str(users), metrics_readers="prometheus")
+    token = {"authorization": "Basic " + b64encode(b"prometheus:secret").decode()}
+    assert registry.get("/metrics").status == 401
+    assert b"retinue_requests_total" in registry.get("/metrics", token).body
+    assert [registry.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
+    assert registry.get("/v2/_oci/ext/discover").status == 401
+
+
 def connect(registry: Serving, source: str) -> socket.socket:
     return socket.create_connection(("127.0.0.1", registry.port), 60, source_address=(source, 0))
 
