@@ -63,11 +63,11 @@ class FileBlobStore:
 
     async def require(self) -> None:
         with _Failing("look for", "blobs"):
-            self.require_in_place()
+            self._root.require()
 
     def require_in_place(self) -> None:
-        """As `require`, but raises OSError."""
-        self._root.require()
+        """Before a copy is kept. Raises OSError."""
+        self._root.require_in_place()
 
     async def locate(self, location: str) -> LocalFile | None:
         # On the loop: a look into a cached folder costs 2 us, a hop to a thread 100. One call is

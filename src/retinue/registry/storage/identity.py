@@ -58,9 +58,13 @@ class Home(Root):
 
     def require(self) -> None:
         """Raises OSError when the folder is elsewhere, or nowhere, and ForeignStore."""
+        self.require_in_place()
+        self._require_identity()
+
+    def require_in_place(self) -> None:
+        """For each copy that is kept: what is in its place says what it said when it was opened."""
         if not self.in_place():
             raise FileNotFoundError(errno.ENOENT, f"{self.path} was moved or deleted")
-        self._require_identity()
 
     def _require_identity(self) -> None:
         if self.identity and (found := read(self)) != self.identity:
