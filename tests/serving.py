@@ -142,6 +142,13 @@ class Serving:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
 
+def workers(registry: Serving) -> set[int]:
+    """The processes that serve."""
+    assert registry.process is not None
+    pid = registry.process.pid
+    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
 @contextmanager
 def on_database(serving: Serving, request: pytest.FixtureRequest) -> Iterator[None]:
     """Run it while the block lasts, on the database that a fixture's parameter names."""

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from builders import blobs_of, image
 from retinue.oci import digest as digests
 from retinue.registry.http.cores import _affinities, _kept_to
-from serving import Serving, until
+from serving import Serving, until, workers
 
 Start = Callable[..., Serving]
 MANIFESTS = "/v2/team/app/manifests"
@@ -118,12 +117,6 @@ def test_readers_beside_a_writer_never_go_back(
     write()
     reader.join()
     assert len(seen) == 1
-
-
-def workers(registry: Serving) -> set[int]:
-    assert registry.process is not None
-    pid = registry.process.pid
-    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core")
