@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from interop.conftest import Tools
+from retinue.attest.keys.pem import open_private
 from retinue.client.blocking import run
 from retinue.client.client import Client
 from retinue.crypt.errors import NoKeyFits
 from retinue.crypt.image import decrypt_image, encrypt_image
-from retinue.crypt.keys import Opener, Recipient, load_opener, load_recipient
+from retinue.crypt.keys import Opener, Recipient, load_recipient, opener_of
 from retinue.crypt.recipients import add_recipients, export, merged, read_paper
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
@@ -48,7 +49,7 @@ def recipient(tools: Tools, name: str) -> Recipient:
 
 
 def opener(tools: Tools, name: str) -> Opener:
-    return load_opener((tools.home / f"{name}.key").read_bytes(), None, name)
+    return opener_of(open_private((tools.home / f"{name}.key").read_bytes(), None, name), name)
 
 
 def change(

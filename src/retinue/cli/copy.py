@@ -5,7 +5,8 @@ way they are attached. Tags are set last: a copy that fails leaves none. What
 the destination has already is not sent again, so repeating resumes.
 
 With --encryption-key or --decryption-key what is written is another image: its
-layers are encrypted for the holders of those keys, or open again.
+layers are encrypted for the holders of those keys, or open again. Papers about
+the first one stay behind: say --without-papers.
 
   retinue copy docker.io/library/alpine:3.20 registry.example.com/base/alpine:3.20
   retinue copy registry.example.com/app oci:backup --all-tags

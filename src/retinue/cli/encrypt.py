@@ -1,6 +1,7 @@
 """`retinue copy --encryption-key …`: copies that encrypt, decrypt, or export an encrypted image.
 
-What is written is another image with another digest; papers about the old one do not come along.
+What is written is another image with another digest; papers about the old one do not come along, and
+that has to be said.
 """
 
 import argparse
@@ -8,13 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from retinue.cli import passwords
 from retinue.cli.problems import BadUsage
-from retinue.cli.render import emit
+from retinue.cli.render import count, emit
 
 if TYPE_CHECKING:
     from retinue.crypt.image import Change
     from retinue.crypt.keys import Opener, Recipient
+    from retinue.oci.digest import Digest
     from retinue.oci.manifest import Manifest
     from retinue.oci.reference import Location
     from retinue.oci.stores import Sink, Source
@@ -114,12 +118,34 @@ async def _copy(args: argparse.Namespace, source_at: "Location", sink_at: "Locat
 
     async with client(args) as reached, reached.source(source_at) as source:
         image = await for_platform(source, await find_manifest(source, source_at), args.platform)
+        left = await _left_behind(args, source, image)
         async with reached.sink(sink_at) as sink:
             change = await _change(args, source, sink, image)
             tag = sink_at.tag or source_at.tag
             if tag:
                 await sink.put_tag(tag, change.manifest.digest)
-            return change
+            return replace(change, left_out=tuple(dict.fromkeys((*change.left_out, *left))))
+
+
+async def _left_behind(
+    args: argparse.Namespace, source: "Source", image: "Manifest"
+) -> "Sequence[Digest]":
+    """The papers that do not come along; raises BadUsage where nobody said that they may be left."""
+    from retinue.crypt.errors import NotEncryptable
+    from retinue.crypt.image import papers_about
+
+    try:
+        left = await papers_about(source, image)
+    except NotEncryptable:
+        if args.without_papers:
+            return ()
+        raise
+    if left and not args.without_papers:
+        raise BadUsage(
+            f"{count(len(left), 'paper')} would stay behind: what is written is another image",
+            "say --without-papers, and sign the copy anew",
+        )
+    return left
 
 
 async def _change(
@@ -149,11 +175,13 @@ def read_recipients(references: Sequence[str]) -> "Sequence[Recipient]":
 
 
 def read_openers(args: argparse.Namespace) -> "Sequence[Opener]":
-    """Raises RecipientUnusable; the password is asked for only where one is needed."""
-    from retinue.crypt.keys import load_opener
+    """Raises RecipientUnusable, KeyUnusable; the password is asked for only where one is needed."""
+    from retinue.attest.keys.pem import open_private
+    from retinue.crypt.keys import opener_of
 
     password = passwords.password(args)
-    return [load_opener(_read(path), password, path) for path in args.decryption_key]
+    paths = args.decryption_key
+    return [opener_of(open_private(_read(path), password, path), path) for path in paths]
 
 
 def _read(path: str) -> bytes:

@@ -74,6 +74,40 @@ async def fetch(reached: Client, policy: Policy) -> Revocations | None:
     return await fetch_list(store, asked.list, partial(verified, policy), Remembered())
 
 
+async def latest(reached: Client, policy: Policy) -> Revocations | None:
+    """The version that the next one follows; None: there is none yet.
+
+    Its signer's key may have ended since: the next version is signed with another one. If it was
+    compromised, what that version left out must not be left out for ever. Raises ListDisowned then,
+    and what `fetch` raises.
+    """
+    asked = policy.revocation
+    assert asked is not None
+    assert asked.list is not None
+    place = parse(asked.list)
+    store = reached.remote(place.host, place.repository)
+    return await fetch_list(store, asked.list, partial(_continued, policy), Remembered())
+
+
+def _continued(policy: Policy, bundle: Content) -> Revocations:
+    asked = policy.revocation
+    assert asked is not None
+    assert asked.list is not None
+    found = verify_list(bundle, asked.list, only(policy.trust, asked.revokers))
+    against = objection_to(policy, found, datetime.now(UTC))
+    if against is not None and _is_compromised(policy, found):
+        reason = f"version {found.version}: its signature {against}"
+        remedy = "remove it and what follows it, or begin a list elsewhere"
+        raise ListDisowned(asked.list, f"{reason}; {remedy}")
+    return found
+
+
+def _is_compromised(policy: Policy, found: Revocations) -> bool:
+    by = found.signed
+    keys = [policy.keys.get((name, by.key or "")) for name in by.anchors] if by else []
+    return any(key is not None and key.compromised for key in keys)
+
+
 def verified(policy: Policy, bundle: Content) -> Revocations:
     """A version that a revoker has signed, with a key that counts now.
 

@@ -135,7 +135,7 @@ async def _list(args: argparse.Namespace, signer: "Signer") -> tuple[dict[str, A
     async with client(args) as reached:
         entry = await _entry(args, reached) if args.signer else None
         for attempt in range(1, ATTEMPTS + 1):
-            previous = await revocations.fetch(reached, policy)
+            previous = await revocations.latest(reached, policy)
             add, undo = _change(args, previous, entry)
             try:
                 version = await _publish(args, reached, policy, signer, (previous, add, undo))

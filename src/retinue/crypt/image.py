@@ -80,6 +80,27 @@ async def export_image(source: Source, sink: Sink, image: Manifest) -> Change:
     return await _each(source, sink, image, change)
 
 
+async def papers_about(source: Source, image: Manifest) -> tuple[Digest, ...]:
+    """The papers of an image, and of each that an index lists, which a changed copy cannot have: they
+    are about what was changed. Its recipients are no such papers.
+
+    Raises NotEncryptable where it cannot be looked for them.
+    """
+    listed = [child.digest for child in image.children if _is_attestation(child)]
+    subjects = {image.digest, *(each.digest for each in await _images(source, image))}
+    found: dict[Digest, None] = dict.fromkeys(listed)
+    for subject, search in (await source.papers(subjects)).items():
+        for way, why in search.blind.items():
+            raise NotEncryptable(subject, f"its papers cannot be looked for ({way}: {why})")
+        found |= dict.fromkeys(link.source for link in search.links)
+    manifests = await source.manifests(found)
+    return tuple(digest for digest in found if not _is_recipient(manifests[digest]))
+
+
+def _is_recipient(paper: object) -> bool:
+    return isinstance(paper, Manifest) and paper.artifact_type == names.RECIPIENT
+
+
 async def share_image(
     store: Source, sink: Sink, image: Manifest, keys: Sequence[Opener], whom: Sequence[Recipient]
 ) -> tuple[Digest, ...]:

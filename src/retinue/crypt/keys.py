@@ -1,12 +1,11 @@
 """Keys of those who may read an image: RSA, or EC on NIST's curves, in PEM."""
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from retinue.crypt.errors import RecipientUnusable
 
@@ -37,17 +36,8 @@ def load_recipient(pem: bytes, reference: str) -> Recipient:
     raise RecipientUnusable(reference, f"is of the kind {type(key).__name__}; use RSA or P-256")
 
 
-def load_opener(pem: bytes, password: Callable[[], bytes] | None, reference: str) -> Opener:
-    """A private key; `password` is called only for an encrypted one. Raises RecipientUnusable."""
-    _check_size(pem, reference)
-    encrypted = b"ENCRYPTED" in pem
-    if encrypted and password is None:
-        raise RecipientUnusable(reference, "is encrypted, and no password was given")
-    try:
-        key = load_pem_private_key(pem, password() if encrypted and password else None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        why = "the password does not open it" if encrypted else "holds no private key (PEM)"
-        raise RecipientUnusable(reference, why) from None
+def opener_of(key: object, reference: str) -> Opener:
+    """A private key that can decrypt; raises RecipientUnusable."""
     if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         _check_kind(key.public_key(), reference)
         return key

@@ -87,6 +87,30 @@ def test_a_tag_is_stated_beside_the_signature(ask: Ask, image: str) -> None:
     assert said == {"signature": None, "tag-statement": "1"}
 
 
+def test_a_list_is_worth_what_its_key_is_worth(ask: Ask, here: Path, image: str) -> None:
+    """A stolen key signs no further version; a key that ended is followed by the next one."""
+    write_pair(here, "sec27")
+    text = (here / "policy.toml").read_text()
+    assert ask("sign", "--key", "ci.key", image).code == 0
+    assert ask("revoke", "--policy", "policy.toml", "--key", "sec.key").code == 0
+    assert ask("verify", "--policy", "policy.toml", image).code == 0
+
+    def marked(how: str) -> None:
+        keys = f'{{pem="sec.pub", {how}}}, {{pem="sec27.pub"}}'
+        (here / "policy.toml").write_text(text.replace('{pem="sec.pub"}', keys))
+
+    marked('revoked={at=2026-01-01, reason="compromise"}')
+    stolen = ask("verify", "--policy", "policy.toml", image)
+    assert (stolen.code, "compromised" in stolen.err) == (6, True)
+    assert ask("revoke", "--policy", "policy.toml", "--key", "sec27.key").code == 6
+
+    marked("until=2026-01-01")
+    assert ask("verify", "--policy", "policy.toml", image).code == 6
+    assert ask("revoke", "--policy", "policy.toml", "--key", "sec.key").code == 6
+    assert ask("revoke", "--policy", "policy.toml", "--key", "sec27.key").code == 0
+    assert ask("verify", "--policy", "policy.toml", image).code == 0
+
+
 TAGGED = """
 version = 1
 unmatched = "refuse"

@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from interop.conftest import make_layout
+from retinue.attest.keys.generate import generate
 from retinue.cli import encrypt, options
 from retinue.cli.attaching import recipient
+from retinue.cli.main import main
 from retinue.cli.problems import BadUsage
 from retinue.crypt.errors import NoKeyFits, RecipientUnusable
 from retinue.oci.reference import parse_location
@@ -48,6 +50,7 @@ def parsed(*words: str) -> argparse.Namespace:
     options.platform(parser)
     options.json(parser)
     options.network(parser)
+    options.without_papers(parser)
     encrypt.arguments(parser)
     return parser.parse_args(words)
 
@@ -80,6 +83,27 @@ def test_an_image_is_encrypted_and_decrypted(
 
     assert sealed["left_out"] == []
     assert not layers(home / "sealed")
+    assert layers(home / "back") == layers(home / "plain")
+
+
+def test_papers_stay_behind_only_if_that_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = generate(password=b"secret")
+    (home / "sealed.pub").write_bytes(pair.public)
+    (home / "sealed.key").write_bytes(pair.private)
+    mine = ("--encryption-key", "jwe:sealed.pub")
+    assert main(["copy", "oci:plain:v1", "oci:signed:v1"]) == 0
+    assert main(["sign", "--key", "sealed.key", "oci:signed:v1"]) == 0
+    capsys.readouterr()
+
+    with pytest.raises(BadUsage, match="1 paper would stay behind"):
+        copy(capsys, "signed", "sealed", *mine)
+    assert not (home / "sealed").exists()
+    said = copy(capsys, "signed", "sealed", *mine, "--without-papers")
+    copy(capsys, "sealed", "back", "--decryption-key", "sealed.key")
+
+    assert len(said["left_out"]) == 1
     assert layers(home / "back") == layers(home / "plain")
 
 

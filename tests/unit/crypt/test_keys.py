@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from retinue.attest.errors import KeyUnusable
+from retinue.attest.keys.generate import generate
+from retinue.attest.keys.pem import open_private
 from retinue.crypt.errors import RecipientUnusable
-from retinue.crypt.keys import Opener, load_opener, load_recipient
+from retinue.crypt.keys import Opener, load_recipient, opener_of
 from unit.crypt.world import ALICE, BOB
 
 
@@ -27,11 +30,30 @@ def private(key: Opener, password: bytes | None = None) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
 
 
+def pkcs8(key: ed25519.Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def opened_by(pem: bytes, password: bytes | None) -> Opener:
+    key = open_private(pem, None if password is None else lambda: password, "k")
+    return opener_of(key, "k")
+
+
 @pytest.mark.parametrize("key", [ALICE, BOB], ids=["rsa", "ec"])
 def test_keys_are_read(key: Opener) -> None:
     assert load_recipient(public(key), "k").public_numbers() == key.public_key().public_numbers()
-    opened = load_opener(private(key, b"pw"), lambda: b"pw", "k")
+    opened = opened_by(private(key, b"pw"), b"pw")
     assert opened.private_numbers() == key.private_numbers()
+
+
+@pytest.mark.parametrize("password", [b"", b"pw"])
+def test_keys_that_we_make_open_what_they_close(password: bytes) -> None:
+    """They are sealed as cosign seals keys."""
+    pair = generate(password=password)
+    opened = opened_by(pair.private, password)
+    assert load_recipient(pair.public, "k").public_numbers() == opened.public_key().public_numbers()
+    with pytest.raises(KeyUnusable, match="does not open"):
+        opened_by(pair.private, b"another")
 
 
 @pytest.mark.parametrize(
@@ -54,14 +76,15 @@ def test_recipients_that_are_refused(pem: bytes, why: str) -> None:
 @pytest.mark.parametrize(
     ("pem", "password", "why"),
     [
-        (b"", None, "no private key"),
-        (public(BOB), None, "no private key"),
+        (b"", None, "is not PEM"),
+        (public(BOB), None, "not a private key"),
+        (pkcs8(ed25519.Ed25519PrivateKey.generate()), None, "use RSA or EC"),
         (private(BOB, b"pw"), None, "no password"),
         (private(BOB, b"pw"), b"other", "does not open"),
     ],
-    ids=range(4),
+    ids=range(5),
 )
 def test_openers_that_are_refused(pem: bytes, password: bytes | None, why: str) -> None:
-    with pytest.raises(RecipientUnusable, match=why) as caught:
-        load_opener(pem, None if password is None else lambda: password, "k")
+    with pytest.raises((RecipientUnusable, KeyUnusable), match=why) as caught:
+        opened_by(pem, password)
     assert "other" not in str(caught.value)

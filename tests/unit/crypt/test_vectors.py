@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from retinue.attest.keys.pem import open_private
 from retinue.crypt.errors import NoKeyFits
 from retinue.crypt.image import decrypt_image
-from retinue.crypt.keys import load_opener
+from retinue.crypt.keys import opener_of
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.manifest import Manifest
@@ -23,7 +24,7 @@ async def decrypted(name: str, key: str) -> tuple[Manifest, Manifest]:
         data = (FOLDER / blob).read_bytes()
         store.blobs[digests.of(data)] = data
     sealed = read((FOLDER / f"{name}.manifest.json").read_bytes(), names.OCI_MANIFEST)
-    opener = load_opener((FOLDER / f"{key}.key").read_bytes(), None, key)
+    opener = opener_of(open_private((FOLDER / f"{key}.key").read_bytes(), None, key), key)
     return sealed, (await decrypt_image(store, MemoryStore(), sealed, [opener])).manifest
 
 

@@ -190,6 +190,23 @@ async def test_a_gate_follows_its_policy_and_keeps_the_last_good_one(
         assert (await judging.about(parse(f"{registry.host}/app:1"))).allowed
 
 
+async def test_a_policy_holds_at_once_even_where_its_list_cannot_be_fetched(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """It may say that the key is lost with which the list that is known was signed."""
+    path = write(tmp_path, registry, "")
+    async with client() as reached:
+        judging = Judging(reached, path)
+        await judging.refresh()
+        assert (await judging(f"{registry.host}/app:1")).allowed
+        terms = '[revocation]\nrevokers = ["ci"]\nlist = "127.0.0.1:1/trust/list"\n'
+        path.write_text(path.read_text().replace("[[rule]]", f"{terms}[[rule]]", 1))
+        with pytest.raises(RetinueError):
+            await judging.refresh()
+        decision = await judging(f"{registry.host}/app:1")
+        assert (decision.allowed, decision.undecided) == (False, True)
+
+
 EXPRESSION = """
 [[rule]]
 name = "clean"

@@ -42,14 +42,21 @@ def load_public(pem: bytes, reference: str = "PEM") -> PublicKey:
 
 
 def load_private(pem: bytes, password: Callable[[], bytes] | None, reference: str) -> Signer:
-    """The one private key in this PEM; raises KeyUnusable, WrongPassword.
+    """The one private key in this PEM, to sign with; raises KeyUnusable, WrongPassword.
 
     `password` is called only for an encrypted key.
     """
-    from retinue.attest.keys.private import load_der, wrap_private  # who verifies needs none
+    from retinue.attest.keys.private import wrap_private  # who verifies needs none
 
+    return wrap_private(open_private(pem, password, reference), reference)
+
+
+def open_private(pem: bytes, password: Callable[[], bytes] | None, reference: str) -> object:
+    """The same, of whichever kind and for whatever use it is."""
     label, block, body = _only(pem, reference)
     if label in cosign.LABELS:
+        from retinue.attest.keys.private import load_der
+
         sealed = _decoded(body, reference)
         return load_der(cosign.unseal(sealed, _ask(password, reference), reference), reference)
     if label == OPENSSH:
@@ -59,7 +66,7 @@ def load_private(pem: bytes, password: Callable[[], bytes] | None, reference: st
         raise KeyUnusable(reference, f"holds {label!r}, not a private key")
     encrypted = label.startswith("ENCRYPTED") or b"Proc-Type: 4,ENCRYPTED" in body
     secret = _ask(password, reference) if encrypted else None
-    return wrap_private(_load(block, secret, reference), reference)
+    return _load(block, secret, reference)
 
 
 def _load(block: bytes, password: bytes | None, reference: str) -> object:

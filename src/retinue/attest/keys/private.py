@@ -83,12 +83,8 @@ def wrap_private(key: object, reference: str) -> Signer:
     raise KeyUnusable(reference, "is not a private key")
 
 
-def load_der(der: bytes, reference: str) -> Signer:
+def load_der(der: bytes, reference: str) -> object:
     """PKCS #8 in DER, unencrypted; raises KeyUnusable."""
-    return wrap_private(_load(der, reference), reference)
-
-
-def _load(der: bytes, reference: str) -> object:
     try:
         return load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

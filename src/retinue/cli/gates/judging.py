@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from retinue.cli import trusting
 from retinue.cli.judging import Question, judge, question
 from retinue.client.client import Client
@@ -30,13 +32,19 @@ class Judging:
         return self._question is not None
 
     async def refresh(self) -> None:
-        """Raises what is wrong with the policy, or in the way of its list."""
+        """Raises what is wrong with the policy, or in the way of its list.
+
+        A policy that can be read holds at once, also where its list cannot be fetched: the list that
+        was known is judged by it, whose signer it may have declared compromised.
+        """
         policy = trusting.from_file(self._path)
+        if self._question is not None:
+            self._question = replace(self._question, policy=policy)
         self._question = await question(self._reached, policy, Operation.ADMISSION)
 
     async def keep_fresh(self, at_once: asyncio.Event, done: Callable[[], None]) -> None:
-        """Refresh every minute, and when told to; `done` is called after. What cannot be read leaves what there was: a list
-        that cannot be fetched grows too old by itself, and then refuses."""
+        """Refresh every minute, and when told to; `done` is called after. What cannot be read leaves
+        what there was: a list that cannot be fetched grows too old by itself, and then refuses."""
         while True:
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
@@ -46,9 +54,10 @@ class Judging:
             at_once.clear()
             try:
                 await self.refresh()
-                done()
             except (RetinueError, OSError) as problem:
-                _log.error("policy and list stay as they were: %s", problem)
+                _log.error("what cannot be read stays as it was: %s", problem)
+            finally:
+                done()  # the policy may be another one already
 
     async def __call__(self, image: str) -> Decision:
         """Judge what a reference names now; a tag beside a digest only says where it came from."""
