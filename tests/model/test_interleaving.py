@@ -543,6 +543,9 @@ class Between:
     def gone(self) -> str | None:
         return self._catalog.gone()
 
+    def full(self) -> str | None:
+        return self._catalog.full()
+
     def generation(self) -> int | None:
         return self._catalog.generation()
 

@@ -20,6 +20,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
     yield begin
     for serving in started:
         serving.stop()
+        # Room that was set aside for a full disk; hundreds of folders are kept for a while.
+        Path(serving.data, "catalog.db.reserve").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

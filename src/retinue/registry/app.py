@@ -27,7 +27,7 @@ from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
 from retinue.registry.catalog.db import Catalog
-from retinue.registry.catalog.opening import open_catalog
+from retinue.registry.catalog.opening import keep_reserve, open_catalog
 from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
@@ -272,6 +272,7 @@ def serve(config: Config) -> int:
     prepare(config.catalog, config.data, (file for file in gate_files if file is not None))
     password = make_admin(config)
     gate(config, time.monotonic, Metrics())
+    keep_reserve(config.catalog)
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)
     shared = Shared(4 * processes(config) + 4)  # two each, and as many while they are renewed

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from retinue.errors import RetinueError
 from retinue.registry.catalog import leases, usage
-from retinue.registry.catalog.db import CatalogUnavailable
+from retinue.registry.catalog.db import CatalogUnavailable, Freeing
 from retinue.registry.content.pulls import Pulled
 from retinue.registry.content.services import Services
 from retinue.registry.metrics import PULLS, PULLS_LOST, UPKEEP_RUNS, UPKEEP_SECONDS
@@ -72,7 +72,7 @@ class Worker:
         await asyncio.gather(*self._running, return_exceptions=True)
         try:
             if self._leads:
-                await self._services.catalog.commit(partial(leases.release, LEASE, self._owner))
+                await self._services.catalog.commit(Freeing(leases.release, LEASE, self._owner))
             await flush(self._services)
         except CatalogUnavailable as problem:
             _log.warning("the last pulls are lost: %s", problem)
@@ -105,7 +105,7 @@ class Worker:
         now = self._services.clock()
         until = now + int(LEASE_SECONDS * 1_000_000)
         return await self._services.catalog.commit(
-            partial(leases.take, LEASE, self._owner, now, until)
+            Freeing(leases.take, LEASE, self._owner, now, until)
         )
 
     async def _turns(self, task: Task) -> None:

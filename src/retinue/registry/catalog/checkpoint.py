@@ -9,6 +9,8 @@ from retinue.registry.catalog.turns import FileLock, Turn
 
 PAGES = 4_000
 """The WAL is moved when it holds this many pages (16 MB) more than could not be moved before."""
+PAGE = 4096
+"""Bytes of a page, as SQLite has them unless told otherwise."""
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +22,17 @@ class Checkpointer:
     would grow for ever, so the few that came meanwhile are moved in a turn of our own.
     """
 
-    def __init__(self, connection: apsw.Connection, turn: Turn, alone: FileLock) -> None:
+    def __init__(
+        self, connection: apsw.Connection, turn: Turn, alone: FileLock, most: int | None = None
+    ) -> None:
+        """`most`: bytes that the WAL should not exceed."""
         self._connection = connection
         self._turn = turn
         self._alone = alone
         self._due = Event()
         self._closing = False
-        self._mark = PAGES
+        self._pages = PAGES if most is None else max(1, min(PAGES, most // PAGE))
+        self._mark = self._pages
         self._thread = Thread(target=self._work, name="catalog-checkpointer", daemon=True)
         self._thread.start()
 
@@ -45,8 +51,8 @@ class Checkpointer:
         self._alone.close()
 
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        if pages < self._mark - PAGES:  # it began anew
-            self._mark = PAGES
+        if pages < self._mark - self._pages:  # it began anew
+            self._mark = self._pages
         if pages >= self._mark:
             self._due.set()
         return apsw.SQLITE_OK
@@ -69,4 +75,4 @@ class Checkpointer:
             self._connection.wal_checkpoint()
             with self._turn.taken():
                 pages, moved = self._connection.wal_checkpoint()
-        self._mark = PAGES if moved == pages else pages + PAGES
+        self._mark = self._pages if moved == pages else pages + self._pages

@@ -8,6 +8,7 @@ calling it again.
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import NoReturn, Protocol, TypeAlias, TypeVar
 
 from retinue.errors import RetinueError
@@ -60,6 +61,11 @@ ALL: list[Sql] = []
 
 Change: TypeAlias = Generator[tuple[Sql, Row], Sequence[Row], T]
 """A transaction: `rows = yield SQL, args`. It cannot await, and may be run again from the start."""
+
+
+class Freeing(partial[Change[T]]):
+    """A change that gives space back, or that those wait for which do. On a full disk it may use
+    the reserve (storage rule 23)."""
 
 
 class CatalogUnavailable(RetinueError):
@@ -144,6 +150,11 @@ class Catalog(Protocol):
 
     def gone(self) -> str | None:
         """Why nothing can be committed until an operator has put the data back; None: it can."""
+        ...
+
+    def full(self) -> str | None:
+        """Why only `Freeing` changes are kept now, and bytes should not be stored either; None:
+        there is room on the disk."""
         ...
 
     def generation(self) -> int | None:

@@ -15,6 +15,7 @@ from retinue.registry.catalog.db import (
     Change,
     Constraint,
     ConstraintViolated,
+    Freeing,
     Row,
     Sql,
     T,
@@ -22,6 +23,7 @@ from retinue.registry.catalog.db import (
 )
 from retinue.registry.catalog.generation import Generation
 from retinue.registry.catalog.presence import Presence
+from retinue.registry.catalog.reserve import Reserve
 from retinue.registry.catalog.turns import Turn
 
 BATCH = 256
@@ -100,6 +102,17 @@ def _refuse(waiters: Sequence[Waiter], error: CatalogUnavailable) -> None:
         waiter.error = error
 
 
+def _is_full(error: apsw.Error) -> bool:
+    code = getattr(error, "extendedresult", None)
+    return isinstance(error, apsw.FullError) or code == apsw.SQLITE_IOERR_SHMSIZE
+
+
+def _freeing(waiters: Sequence[Waiter], error: CatalogUnavailable) -> Sequence[Waiter]:
+    """Those that may use the reserve; all others are refused."""
+    _refuse([each for each in waiters if not isinstance(each.change, Freeing)], error)
+    return [each for each in waiters if isinstance(each.change, Freeing)]
+
+
 def _wake(waiters: Sequence[Waiter]) -> None:
     """One hop per event loop, not one per waiter: a hop costs as much as a small change."""
     loops: dict[AbstractEventLoop, list[Waiter]] = {}
@@ -152,6 +165,7 @@ class GroupCommit:
         turn: Turn,
         generation: Generation,
         presence: Presence,
+        reserve: Reserve,
     ) -> None:
         self._connect = connect
         self._connection = connect()
@@ -159,6 +173,7 @@ class GroupCommit:
         self._turn = turn
         self._generation = generation
         self._presence = presence
+        self._reserve = reserve
         self._queue: SimpleQueue[Waiter | None] = SimpleQueue()
         self._closing = False
         self._thread = Thread(target=self._work, name="catalog-writer", daemon=True)
@@ -194,7 +209,7 @@ class GroupCommit:
                     if gone := self._presence.gone():
                         _refuse(batch, CatalogUnavailable(gone))
                     else:
-                        self._commit(batch)
+                        self._keep(batch)
             except BaseException as error:  # the thread outlives every failure
                 self._fail(batch, error)
             _wake(batch)
@@ -210,6 +225,40 @@ class GroupCommit:
                 self._queue.put(None)  # for the loop to find
                 return
             batch.append(waiter)
+
+    def _keep(self, batch: Sequence[Waiter]) -> None:
+        """On a full disk, only what gives space back."""
+        self._reserve.replenish()
+        full = self._reserve.full()
+        kept = batch if full is None else _freeing(batch, CatalogUnavailable(full))
+        if not kept:
+            return
+        try:
+            self._commit(kept)
+        except FAILURES as error:
+            self._keep_on_full_disk(kept, error)
+
+    def _keep_on_full_disk(self, batch: Sequence[Waiter], error: apsw.Error) -> None:
+        """First with the room that the WAL takes, then with some of the reserve. Raises why not."""
+        if not _is_full(error):
+            raise error
+        kept = _freeing(batch, CatalogUnavailable(str(error)))
+        while kept:
+            self._renew()
+            self._empty_wal()
+            try:
+                return self._commit(kept)
+            except FAILURES as again:
+                error = again
+            if not self._reserve.spend():
+                break
+        raise error
+
+    def _empty_wal(self) -> None:
+        try:
+            self._connection.wal_checkpoint()
+        except apsw.Error as error:
+            log.warning("the WAL could not be moved into the catalog: %s", error)
 
     def _commit(self, batch: Sequence[Waiter]) -> None:
         """All together; when one fails that had written already, again, each undone by itself.

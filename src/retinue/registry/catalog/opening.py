@@ -94,3 +94,10 @@ def migrate_now(database: str, *, entropy: Callable[[int], bytes] = os.urandom) 
         return sqlite.upgrade(sqlite.SqliteFile(path), entropy)
     applied: Sequence[int] = asyncio.run(_postgres(database).upgrade(database, entropy))
     return applied
+
+
+def keep_reserve(database: str) -> None:
+    """Set room aside for changes that give space back: a server of PostgreSQL has its own disk."""
+    path = sqlite_path(database)
+    if path is not None:
+        sqlite.SqliteFile(path).reserve.prepare()

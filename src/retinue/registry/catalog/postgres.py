@@ -141,6 +141,9 @@ class PostgresCatalog:
     def gone(self) -> None:
         """A server's files are its own."""
 
+    def full(self) -> None:
+        """So is its disk."""
+
     def generation(self) -> None:
         """Other processes may be on other machines."""
 

@@ -9,6 +9,7 @@ from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -21,6 +22,7 @@ from retinue.registry.catalog.generation import Generation, prepare
 from retinue.registry.catalog.groupcommit import FAILURES, GroupCommit, run
 from retinue.registry.catalog.localdisk import require_local
 from retinue.registry.catalog.presence import Presence
+from retinue.registry.catalog.reserve import Reserve
 from retinue.registry.catalog.turns import FileLock, Turn
 
 LEAST_LIBRARY = (3, 51, 3)
@@ -55,10 +57,16 @@ def require_library(version: str) -> None:
 
 
 class SqliteFile:
-    """Where a catalog is, and how it is opened. `vfs`: a name registered with SQLite."""
+    """Where a catalog is, and how it is opened. `vfs`: a name registered with SQLite.
+
+    What lies beside it (locks, WAL, counter, reserve) lies beside the real file: who comes by
+    another name, a symbolic link, shares them all.
+    """
 
     def __init__(self, path: Path, *, durable: bool = True, vfs: str | None = None) -> None:
         self.path = path
+        self._real = path.resolve()
+        self.reserve = Reserve(self._real)
         self.durable = durable
         self.vfs = vfs
 
@@ -76,19 +84,21 @@ class SqliteFile:
         connection = self._open(_WAIT_READ)
         connection.execute("pragma query_only = on")
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        connection.execute("pragma temp_store = memory")
+        connection.execute("pragma schema_version").fetchall()  # what it takes on disk is there now
         return connection
 
     def turn(self) -> Turn:
         """For one thread: its turns at writing. Raises CatalogUnavailable."""
         try:
-            return Turn(self.path)
+            return Turn(self._real)
         except OSError as error:
             raise CatalogUnavailable(f"{self.path} cannot be used: {error}") from error
 
     def prepared(self) -> Generation:
         """For who holds the turn: the counter, made if need be. Raises CatalogUnavailable."""
         try:
-            prepare(self.path)
+            prepare(self._real)
         except OSError as error:
             raise CatalogUnavailable(f"{self.path}.generation cannot be made: {error}") from error
         return self.generation()
@@ -96,12 +106,21 @@ class SqliteFile:
     def generation(self) -> Generation:
         """Raises CatalogUnavailable."""
         try:
-            return Generation(self.path)
+            return Generation(self._real)
         except (OSError, ValueError) as error:
             raise CatalogUnavailable(f"{self.path}.generation cannot be used: {error}") from error
 
     def checkpointing(self) -> FileLock:
-        return FileLock(self.path.with_name(f"{self.path.name}.checkpoint"))
+        return FileLock(self._real.with_name(f"{self._real.name}.checkpoint"))
+
+    def relieved(self, action: Callable[[], T]) -> T:
+        """Once more, as long as the disk is full and the reserve has some room to give."""
+        while True:
+            try:
+                return action()
+            except FAILURES:
+                if not self.reserve.spend():
+                    raise
 
     def _open(self, wait: int, make: int = 0) -> apsw.Connection:
         flags = apsw.SQLITE_OPEN_READWRITE | make
@@ -126,7 +145,7 @@ def upgrade(file: SqliteFile, entropy: Callable[[int], bytes]) -> Sequence[int]:
     turn = file.turn()
     try:
         with turn.taken():
-            return _upgrade(file, entropy)
+            return file.relieved(partial(_upgrade, file, entropy))
     except (*FAILURES, PermissionError) as error:
         raise CatalogUnavailable(f"{file.path}: {error}") from error
     finally:
@@ -194,15 +213,17 @@ class SqliteCatalog:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._turn = file.turn()
-        self._reader = file.reader()
+        self._reader = file.relieved(file.reader)
         self._cursor = self._reader.cursor()
         self._scans = ThreadPoolExecutor(1, thread_name_prefix="catalog-scan")
         self._scanner: apsw.Connection | None = None
-        self._checkpointer = Checkpointer(file.writer(), file.turn(), file.checkpointing())
+        self._checkpointer = Checkpointer(
+            file.writer(), file.turn(), file.checkpointing(), file.reserve.half()
+        )
         self._generation = file.generation()
         self._presence = Presence(file.path)
         self._writer = GroupCommit(
-            self._connect_writer, self._turn, self._generation, self._presence
+            self._connect_writer, self._turn, self._generation, self._presence, file.reserve
         )
 
     def _connect_writer(self) -> apsw.Connection:
@@ -249,6 +270,9 @@ class SqliteCatalog:
 
     def gone(self) -> str | None:
         return self._presence.gone()
+
+    def full(self) -> str | None:
+        return self._file.reserve.full()
 
     async def close(self) -> None:
         """Commit what waits, then let go of the file."""

@@ -5,6 +5,7 @@ import secrets
 
 from retinue.oci.digest import Digest
 from retinue.registry.catalog import uploads
+from retinue.registry.catalog.db import Freeing
 from retinue.registry.content.errors import UploadInvalid
 from retinue.registry.content.services import Services
 from retinue.registry.content.times import SECOND, times
@@ -69,7 +70,7 @@ class Lease:
             await asyncio.shield(
                 asyncio.ensure_future(
                     self._services.catalog.commit(
-                        lambda: uploads.release(self._session, self.owner)
+                        Freeing(uploads.release, self._session, self.owner)
                     )
                 )
             )

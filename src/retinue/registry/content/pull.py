@@ -10,7 +10,7 @@ from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.reference import valid_name
 from retinue.registry.catalog import manifests, objects, reads, repositories
-from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.db import Change, Freeing
 from retinue.registry.catalog.locks import shared
 from retinue.registry.catalog.reads import Found
 from retinue.registry.content.cache import Entry
@@ -188,7 +188,8 @@ async def keep_alive(services: Services, found: Found, *, manifest: bool) -> Non
     if now < fresh_until(services, found):
         return
     digest = digests.from_bytes(found.digest)
-    if not await services.catalog.commit(lambda: _touch(found, digest, now, manifest=manifest)):
+    touch = Freeing(_touch, found, digest, now, manifest=manifest)  # who deletes asks first
+    if not await services.catalog.commit(touch):
         raise ManifestUnknown(digest) if manifest else BlobUnknown(digest)
 
 

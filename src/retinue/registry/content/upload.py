@@ -7,7 +7,7 @@ same chunk can be sent again.
 
 import os
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from retinue.oci.digest import Digest
 from retinue.oci.stores import DigestMismatch
 from retinue.registry.catalog import repositories as repos
 from retinue.registry.catalog import uploads
-from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.db import CatalogUnavailable, Change, Freeing
 from retinue.registry.catalog.objects import Rival
 from retinue.registry.catalog.uploads import Session
 from retinue.registry.content import blobs, sessions
@@ -98,7 +98,7 @@ async def append(services: Services, ticket: Ticket, body: Body) -> int:
         raise UploadUnknown(ticket.id)
     body.require_start(session.size, ticket)
     async with _resumed(services, ticket, session, body) as (upload, lease):
-        pump = Pump(upload, services.config.max_blob, lease.keep)
+        pump = Pump(upload, services.config.max_blob, _guard(services, lease))
         cut = await pump.fill(body.chunks)
         if cut is not None and body.span is not None:
             raise cut
@@ -114,7 +114,7 @@ async def _append_first(services: Services, ticket: Ticket, body: Body) -> int:
     """The first bytes go to a place of their own: of two who bring some, one gets the row."""
     body.require_start(0, ticket)
     async with _private(services, ticket.session, ticket.algorithm, body) as (place, upload):
-        pump = Pump(upload, services.config.max_blob)
+        pump = Pump(upload, services.config.max_blob, _guard(services))
         cut = await pump.fill(body.chunks)
         if cut is not None and (body.span is not None or not pump.offset):
             raise cut
@@ -160,7 +160,7 @@ async def _finish(
 ) -> None:
     body.require_start(session.size, ticket)
     async with _resumed(services, ticket, session, body) as (upload, lease):
-        pump = Pump(upload, services.config.max_blob, lease.keep)
+        pump = Pump(upload, services.config.max_blob, _guard(services, lease))
         size = await pump.take(body.chunks)
         body.require_size(size - session.size)
         kept = await pump.keep(digest)
@@ -204,7 +204,7 @@ async def store(
     algorithm = digests.algorithm(digest)
     session = ticket.session if ticket else begin(services, name, "", algorithm).session
     async with _private(services, session, algorithm, body) as (_, upload):
-        pump = Pump(upload, services.config.max_blob)
+        pump = Pump(upload, services.config.max_blob, _guard(services))
         body.require_size(await pump.take(chain(parts, body.chunks)))
         kept = await pump.keep(digest)
         now = times(services.config, services.clock())
@@ -226,6 +226,18 @@ async def _store_inline(
         raise DigestMismatch(digest, actual)
     now = times(services.config, services.clock())
     await services.catalog.commit(lambda: blobs.store_inline(name, digest, data, now, ticket))
+
+
+def _guard(services: Services, lease: Lease | None = None) -> Callable[[], Awaitable[None]]:
+    """What is asked before bytes are written: for room, and for whether this is the one writer."""
+
+    async def guard() -> None:
+        if (full := services.catalog.full()) is not None:
+            raise CatalogUnavailable(full)
+        if lease is not None:
+            await lease.keep()
+
+    return guard
 
 
 @asynccontextmanager
@@ -271,7 +283,7 @@ async def _resumed(
     except (UploadBusy, LeaseLost) as problem:
         raise await _order(services, ticket, str(problem)) from problem
     except (UploadLost, Trashed) as problem:
-        await services.catalog.commit(lambda: uploads.kill(ticket.session))
+        await services.catalog.commit(Freeing(uploads.kill, ticket.session))
         raise UploadUnknown(ticket.id) from problem
     finally:
         await lease.release()
@@ -289,7 +301,7 @@ async def cancel(services: Services, ticket: Ticket) -> None:
     if session is not None and session.state != uploads.OPEN:
         raise UploadUnknown(ticket.id)
     now = times(services.config, services.clock())
-    place = await services.catalog.commit(lambda: _cancel(ticket, now))
+    place = await services.catalog.commit(Freeing(_cancel, ticket, now))
     if place is None:
         raise UploadUnknown(ticket.id)
     if place:

@@ -7,14 +7,13 @@ the lease only saves their work.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from functools import partial
 
 from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.walk import TooMany
 from retinue.registry.catalog import candidates, collect, expiry, leases, queue, trash
-from retinue.registry.catalog.db import Catalog, Change
+from retinue.registry.catalog.db import Catalog, Change, Freeing
 from retinue.registry.catalog.look import look
 from retinue.registry.gc import changes
 from retinue.registry.gc.plan import SECOND, Plan, Terms
@@ -75,19 +74,19 @@ async def collect_once(
         await _run(work)
         return work.report
     now = settings.now
-    if not await catalog.commit(lambda: leases.take(LEASE, owner, now, now + LEASE_TIME)):
+    if not await catalog.commit(Freeing(leases.take, LEASE, owner, now, now + LEASE_TIME)):
         work.report.busy = True
         return work.report
     try:
         await _run(work)
     finally:
-        await catalog.commit(lambda: leases.release(LEASE, owner))
+        await catalog.commit(Freeing(leases.release, LEASE, owner))
     return work.report
 
 
 async def _run(work: Work) -> None:
     now = work.settings.now
-    await work.catalog.commit(lambda: queue.sweep(now, SWEEP))
+    await work.catalog.commit(Freeing(queue.sweep, now, SWEEP))
     await _candidates(work)
     await _uploads(work)
     await _trash(work)
@@ -147,7 +146,7 @@ async def _skip(
     work.report.skipped[name] = why
     if not work.report.dry_run:
         later = dict.fromkeys(wanted, work.settings.now + LATER)
-        await work.catalog.commit(lambda: queue.postpone(repository, kind, later))
+        await work.catalog.commit(Freeing(queue.postpone, repository, kind, later))
 
 
 async def _manifests(work: Work, repository: int, name: str, wanted: Sequence[Digest]) -> None:
@@ -159,7 +158,7 @@ async def _manifests(work: Work, repository: int, name: str, wanted: Sequence[Di
     else:
         gone = await _delete_manifests(work, repository, plan)
         await work.catalog.commit(
-            lambda: changes.settle(repository, candidates.MANIFEST, plan, now)
+            Freeing(changes.settle, repository, candidates.MANIFEST, plan, now)
         )
     work.report.manifests += len(gone)
     for digest in gone:
@@ -176,7 +175,7 @@ async def _delete_manifests(work: Work, repository: int, plan: Plan) -> list[Dig
     gone: list[Digest] = []
     for batch in plan.batches:  # at most as many as the walk may meet, by BATCH
         gone += await work.catalog.commit(
-            partial(changes.delete_manifests, repository, batch, terms, now, spare=planned)
+            Freeing(changes.delete_manifests, repository, batch, terms, now, spare=planned)
         )
     return gone
 
@@ -187,7 +186,7 @@ async def _blobs(work: Work, repository: int, name: str, wanted: Sequence[Digest
         gone = _planned(await look(work.catalog, changes.blob_plan(repository, wanted, terms, now)))
     else:
         gone = list(
-            await work.catalog.commit(lambda: changes.delete_blobs(repository, wanted, terms, now))
+            await work.catalog.commit(Freeing(changes.delete_blobs, repository, wanted, terms, now))
         )
     work.report.blobs += len(gone)
     for digest in gone:
@@ -199,7 +198,7 @@ async def _objects(work: Work, wanted: Sequence[Digest]) -> None:
     if work.report.dry_run:
         gone = await look(work.catalog, trash.unheld(wanted))
     else:
-        gone = await work.catalog.commit(lambda: changes.delete_objects(wanted, now, delay))
+        gone = await work.catalog.commit(Freeing(changes.delete_objects, wanted, now, delay))
     work.report.objects += len(gone)
     work.report.bytes += sum(one.size for one in gone)
     for one in gone:
@@ -213,13 +212,13 @@ async def _uploads(work: Work) -> None:
         found = await look(work.catalog, expiry.expired(now, PAGE))
         if not found:
             return
-        dead = await work.catalog.commit(partial(expiry.kill, found, now))
+        dead = await work.catalog.commit(Freeing(expiry.kill, found, now))
         for session, place in dead.items():
             if place:
                 await work.blobs.discard(place)
             work.report.add("upload", "", session)
         work.report.uploads += len(dead)
-        await work.catalog.commit(partial(expiry.forget, dead))
+        await work.catalog.commit(Freeing(expiry.forget, dead))
 
 
 async def _trash(work: Work) -> None:
@@ -230,7 +229,7 @@ async def _trash(work: Work) -> None:
             return
         for location in locations:
             await work.blobs.remove(location)
-        await work.catalog.commit(partial(trash.forget, locations))
+        await work.catalog.commit(Freeing(trash.forget, locations))
         work.report.files += len(locations)
 
 

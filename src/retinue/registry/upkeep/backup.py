@@ -20,7 +20,7 @@ from pathlib import Path
 from retinue.errors import RetinueError
 from retinue.files import Root, make_folders
 from retinue.registry.catalog import check, meta, snapshot, trash
-from retinue.registry.catalog.db import Catalog
+from retinue.registry.catalog.db import Catalog, Freeing
 from retinue.registry.catalog.opening import sqlite_path
 from retinue.registry.catalog.snapshot import Copy
 from retinue.registry.storage import copying, places
@@ -148,7 +148,7 @@ class Hold:
         return self._clock()
 
     async def release(self) -> None:
-        await self._catalog.commit(partial(trash.release, self._name, self._clock()))
+        await self._catalog.commit(Freeing(trash.release, self._name, self._clock()))
 
 
 async def _copy_all(source: Source, target: Path, hold: Hold, work: Copying) -> None:

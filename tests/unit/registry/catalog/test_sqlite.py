@@ -1,6 +1,7 @@
 """The SQLite driver's own promises: safe opening, crash safety, a WAL that does not grow."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import stat
@@ -250,3 +251,34 @@ def test_a_catalog_that_others_could_read_is_made_private(file: SqliteFile) -> N
     upgrade(file, bytes)
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
     reading.close()
+
+
+def test_who_comes_by_a_symbolic_link_waits_for_the_same_turn(
+    file: SqliteFile, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "named.db"
+    link.symlink_to(file.path)
+    again = tmp_path / "elsewhere" / "again.db"
+    again.symlink_to(link)
+    for name in (link, again, Path(os.path.relpath(link))):
+        other = SqliteFile(name)
+        with file.turn().taken(), other.checkpointing().tried() as alone:
+            assert alone
+            with file.checkpointing().tried() as both:
+                assert not both
+            assert _locked(other)
+        upgrade(other, bytes)
+        assert other.generation().now() == file.generation().now()
+    assert {each.name for each in link.parent.iterdir()} == {"named.db", "again.db"}
+
+
+def _locked(file: SqliteFile) -> bool:
+    """Whether somebody has the turn at writing."""
+    (lock,) = file.path.resolve().parent.glob("*.lock")
+    with lock.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

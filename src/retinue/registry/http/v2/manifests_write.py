@@ -12,6 +12,7 @@ from retinue.oci.manifest import Manifest
 from retinue.oci.readers.table import Limits, read
 from retinue.oci.reference import valid_name, valid_tag
 from retinue.oci.referrers import referrer_entry
+from retinue.registry.catalog.db import Freeing
 from retinue.registry.catalog.papers import MAX_ENTRY
 from retinue.registry.content.delete import delete_manifest
 from retinue.registry.content.errors import (
@@ -180,8 +181,8 @@ async def delete(services: Services, request: Request, name: str, rest: str) -> 
     if ":" in rest:
         digest = digests.parse(rest)
         _expectation(request, None)
-        await services.catalog.commit(lambda: delete_manifest(name, digest, now))
+        await services.catalog.commit(Freeing(delete_manifest, name, digest, now))
     else:
         expected = _expectation(request, [rest])
-        await services.catalog.commit(lambda: delete_tag(name, rest, now, expected))
+        await services.catalog.commit(Freeing(delete_tag, name, rest, now, expected))
     return Response(202)
