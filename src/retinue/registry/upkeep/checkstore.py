@@ -8,11 +8,10 @@ catalog's (storage rule 19).
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TypeVar
 
 from retinue.registry.catalog import strays
-from retinue.registry.catalog.db import Catalog, Change, ConstraintViolated
+from retinue.registry.catalog.db import Catalog, Change, ConstraintViolated, Freeing
 from retinue.registry.catalog.look import look
 from retinue.registry.catalog.strays import Copy, Place
 from retinue.registry.storage import places
@@ -38,7 +37,7 @@ async def check_store(
         report.files += len(page)
         copies = [_copy(location) for location, _, changed in page if changed < before]
         gone = (
-            await _trash(catalog, partial(strays.trash_copies, copies, due))
+            await _trash(catalog, Freeing(strays.trash_copies, copies, due))
             if checks.repair
             else await look(catalog, strays.stray_copies(copies))
         )
@@ -46,7 +45,7 @@ async def check_store(
     async for page in _pages(blobs.sessions()):
         on_way = [_place(name) for name, _, changed in page if changed < before]
         gone = (
-            await _trash(catalog, partial(strays.trash_places, on_way, due))
+            await _trash(catalog, Freeing(strays.trash_places, on_way, due))
             if checks.repair
             else await look(catalog, strays.stray_places(on_way))
         )

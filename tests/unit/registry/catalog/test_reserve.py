@@ -29,7 +29,7 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk(1 << 30, 1 << 29)
-    monkeypatch.setattr(reserve.os, "statvfs", disk.statvfs)
+    monkeypatch.setattr(os, "statvfs", disk.statvfs)
     monkeypatch.setattr(reserve, "PAUSE", 0.0)
     return disk
 
@@ -95,7 +95,7 @@ def test_room_that_somebody_else_took_meanwhile_is_not_taken(
     def refuse(_descriptor: int, _offset: int, _length: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(reserve.os, "posix_fallocate", refuse)
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
     kept = Reserve(database)
     kept.prepare()
     assert size(database) == 0
