@@ -16,7 +16,11 @@ from retinue.oci.reference import InvalidReference
 ANSWERED_BY_THE_SERVER = (
     "retinue.registry.content",
     "retinue.registry.http.e",
+    "retinue.registry.http.hosts",
+    "retinue.registry.access.failures",
     "retinue.registry.access.gate",
+    "retinue.wire.authority",
+    "retinue.wire.conditions",
 )
 """Modules whose errors become answers to requests, and never end a command."""
 
