@@ -123,6 +123,7 @@ CODES: Mapping[str, int] = {
     "retinue.policy.errors.PolicyInvalid": USAGE,
     "retinue.registry.access.htpasswd.BadUsers": USAGE,
     "retinue.registry.access.rules.BadRule": USAGE,
+    "retinue.registry.catalog.db.CatalogBusy": UNREACHABLE,
     "retinue.registry.catalog.db.CatalogUnavailable": UNREACHABLE,
     "retinue.registry.catalog.db.ConstraintViolated": FAILED,
     "retinue.registry.catalog.localdisk.NetworkFilesystem": LOCAL,
