@@ -21,7 +21,7 @@ from retinue.registry.catalog.db import Catalog, Change, Row, Sql
 from retinue.registry.catalog.look import look
 from retinue.registry.catalog.postgres import PostgresCatalog
 from retinue.registry.gc import changes, execute, plan
-from retinue.registry.gc.execute import LEASE, Settings, collect_once
+from retinue.registry.gc.execute import LEASE, LEASE_TIME, Settings, collect_once
 from retinue.registry.gc.report import Item
 from retinue.registry.storage.files import FileBlobStore
 from world import BLOBS, CANDIDATES, DAY, HOUR, MANIFESTS, NAME, OBJECTS, PAPERS, TRASH, World
@@ -426,12 +426,12 @@ async def test_3_the_lease_saves_work(world: World) -> None:
     await world.execute(
         "insert into lease (name, owner, until) values (:name, 'other', :until)",
         LEASE,
-        world.now + HOUR,
+        world.now + LEASE_TIME,
     )
     settings = Settings(world.terms, world.delay, world.now)
     report = await collect_once(world.catalog, world.blobs, settings, owner="me")
     assert report.busy
-    later = replace(settings, now=world.now + HOUR)
+    later = replace(settings, now=world.now + LEASE_TIME)
     report = await collect_once(world.catalog, world.blobs, later, owner="me")
     assert not report.busy
 

@@ -14,6 +14,7 @@ from retinue.registry.catalog.db import CatalogUnavailable, Freeing
 from retinue.registry.content.pulls import Pulled
 from retinue.registry.content.services import Services
 from retinue.registry.metrics import PULLS, PULLS_LOST, UPKEEP_RUNS, UPKEEP_SECONDS
+from retinue.registry.upkeep.tasks import promise_terms
 
 FLUSH_SECONDS = 10.0
 BATCH = 500
@@ -90,7 +91,10 @@ class Worker:
         """Whoever has the lease works; it only saves work, nothing relies on it."""
         while True:
             try:
-                self._leads = await self._take()
+                leads = await self._take()
+                if leads and not self._leads:
+                    await promise_terms(self._services)
+                self._leads = leads
             except CatalogUnavailable as problem:
                 self._leads = False
                 self._warn("nobody can be elected for upkeep", problem)

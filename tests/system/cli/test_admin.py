@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def test_collection_keeps_what_is_needed(served: Serving, ask: Ask) -> None:
     ran = ask("admin", "gc", "--data", served.data, "--json")
     assert (ran.code, ran.json["manifests"], ran.json["busy"]) == (0, 0, False)
     assert ask("inspect", f"{served.host}/app:1").code == 0
+
+
+def test_24_collection_keeps_what_the_server_promises(
+    start: Callable[..., Serving], ask: Ask, tmp_path: Path
+) -> None:
+    served = start(workers="1", grace="30d")
+    (tmp_path / "other").write_bytes(b"other")
+    digest = ask("push", f"{served.host}/app:1", tmp_path / "other", "--json").json["digests"][0]
+    assert ask("delete", f"{served.host}/app:1", "-y").code == 0
+    hasty = ("admin", "gc", "--data", served.data, "--grace", "1s", "--untagged-grace", "1s")
+    time.sleep(1.1)  # until nothing but the promise keeps it
+    kept = ask(*hasty, "--json")
+    assert (kept.code, kept.json["manifests"]) == (0, 0)
+    assert ask("inspect", f"{served.host}/app@{digest}").code == 0
+    assert ask(*hasty, "--shorten", "--dry-run", "--json").json["manifests"] == 0  # it waits, too
 
 
 def test_collection_tells_what_would_go(served: Serving, ask: Ask, tmp_path: Path) -> None:

@@ -42,16 +42,18 @@ def run(args: argparse.Namespace) -> int:
 
 async def _fsck(args: argparse.Namespace) -> "FsckReport":
     from retinue.cli.admin.store import now, store
-    from retinue.registry.gc.plan import SECOND
     from retinue.registry.upkeep.checks import Checks
     from retinue.registry.upkeep.fsck import fsck
+    from retinue.registry.upkeep.promise import agreed
+    from retinue.registry.upkeep.tasks import settings
 
     async with store(args, writes=args.repair or args.rebuild_links) as opened:
         config = opened.config
+        kept = await agreed(opened.catalog, settings(config, now()))
         checks = Checks(
-            now=now(),
-            grace=int(config.grace * SECOND),
-            trash_delay=int(config.trash_delay * SECOND),
+            now=kept.now,
+            grace=kept.terms.grace,
+            trash_delay=kept.trash_delay,
             repair=args.repair,
             rebuild_links=args.rebuild_links,
             hash_files=not args.quick,

@@ -2,7 +2,8 @@
 
 A server does this by itself every --gc-interval; this is for when you cannot
 wait. Pushes and pulls go on meanwhile. What was used within the grace period
-stays, and files go --trash-delay after what named them.
+stays, and files go --trash-delay after what named them. What the server keeps
+longer than these options say is kept as long as the server promises.
 """
 
 import argparse
@@ -20,6 +21,11 @@ TERMS = (*serve.STORES, "grace", "paper_grace", "trash_delay", "untagged_grace")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     serve.configuration(parser, TERMS)
+    parser.add_argument(
+        "--shorten",
+        action="store_true",
+        help="keep things only as long as the options say, also where the server promises longer",
+    )
     options.dry_run(parser)
     options.json(parser)
 
@@ -39,13 +45,16 @@ async def _collect(args: argparse.Namespace) -> "Report":
 
     from retinue.cli.admin.store import now, store
     from retinue.registry.gc.execute import collect_once
+    from retinue.registry.upkeep.promise import agreed
     from retinue.registry.upkeep.tasks import settings
 
     async with store(args, writes=not args.dry_run) as opened:
+        asked = settings(opened.config, now())
+        how = asked if args.shorten else await agreed(opened.catalog, asked)
         return await collect_once(
             opened.catalog,
             opened.blobs,
-            settings(opened.config, now()),
+            how,
             dry_run=args.dry_run,
             owner=secrets.token_hex(8),
         )

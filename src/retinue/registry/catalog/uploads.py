@@ -24,7 +24,8 @@ _START = Sql("""
 _LEASE = Sql("""
     update upload set lease = :lease, leased_until = :until
     where id = :id and state = 1 and size = :size
-    and (lease = '' or lease = :lease or leased_until < :now) returning id""")
+    and (lease = '' or lease = :lease or leased_until < :now
+        or leased_until - :until > :until - :now) returning id""")
 _RECORD = Sql("""
     update upload set size = :size, reached = :reached, boot = :boot, expires = :expires,
         lease = '', leased_until = 0

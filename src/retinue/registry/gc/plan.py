@@ -17,8 +17,9 @@ from retinue.oci.walk import Walk, keepers
 SECOND = 1_000_000
 """Times are in microseconds."""
 
-BATCH = 200
-"""Manifests that one transaction deletes; only a group may be larger, for it goes whole."""
+BATCH = 64
+"""Manifests that one transaction deletes, while pushes wait; only a group may be larger, for it goes
+whole."""
 
 MOST = 100_000
 """Manifests that one walk visits before it gives up, and spares what it was asked about. So no

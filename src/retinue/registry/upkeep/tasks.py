@@ -2,12 +2,14 @@
 
 import logging
 import secrets
+from functools import partial
 
 from retinue.registry.catalog import links, meta
 from retinue.registry.config import Config
 from retinue.registry.content.services import Services
 from retinue.registry.gc.execute import Settings, collect_once, log_report
 from retinue.registry.gc.plan import SECOND, Terms
+from retinue.registry.upkeep.promise import promise
 from retinue.registry.upkeep.relink import relink
 from retinue.registry.upkeep.scrub import Pace, scrub_once
 
@@ -26,6 +28,13 @@ def settings(config: Config, now: int) -> Settings:
         untagged=int(config.untagged_grace * SECOND) or None,
     )
     return Settings(terms, int(config.trash_delay * SECOND), now)
+
+
+async def promise_terms(services: Services) -> None:
+    """Write down for how long this server keeps things. Raises CatalogUnavailable."""
+    how = settings(services.config, services.clock())
+    if await services.catalog.commit(partial(promise, how)):
+        _log.info("the data says now for how long this server keeps what nothing needs")
 
 
 async def collect(services: Services) -> None:
