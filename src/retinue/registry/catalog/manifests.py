@@ -5,6 +5,7 @@ from typing import cast
 
 from msgspec import Struct
 
+from retinue.errors import RetinueError
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
@@ -12,15 +13,20 @@ from retinue.registry.catalog import links
 from retinue.registry.catalog.bulk import bulk, column, hexa
 from retinue.registry.catalog.db import Change, Sql
 
+# Nothing is put while it, or what it is about, is being deleted.
 _PUT = Sql("""
     insert into manifest (repository, digest, object, media_type, artifact_type, links_version,
         pushed, pushed_by, touched)
-    values (:repository, :digest, :object, :media_type, :artifact_type, :version,
-        :now, :principal, :now)
+    select :repository, :digest, :object, :media_type, :artifact_type, :version,
+        :now, :principal, :now
+    where not exists (
+        select 1 from deletion d
+        where d.repository = :repository and d.subject in (:digest, :subject))
     on conflict (repository, digest) do nothing returning id""")
 _KNOWN = Sql("""
-    select media_type, links_version from manifest
-    where repository = :repository and digest = :digest""")
+    select m.media_type, m.links_version, coalesce((
+        select 1 from deletion d where d.repository = m.repository and d.subject = :subject), 0)
+    from manifest m where m.repository = :repository and m.digest = :digest""")
 _AGAIN = Sql("""
     update manifest set touched = :now, object = :object, artifact_type = :artifact_type,
         links_version = :version
@@ -63,7 +69,7 @@ _RETINUE = Sql(
         join tag t on t.repository = :repository
         and t.name = case when substr(k.digest, 1, 1) = x'01' then 'sha256-' else 'sha512-' end
             || substr(lower(hex(substr(k.digest, 2))), 1, 64)
-    ) select digest from kept""",
+    ) select digest from kept limit :most""",
     postgres="""
     with recursive kept (digest) as (
         select cast(:digest as bytea)
@@ -77,9 +83,17 @@ _RETINUE = Sql(
             and t.name = case when get_byte(k.digest, 0) = 1 then 'sha256-' else 'sha512-' end
                 || substr(encode(substr(k.digest, 2), 'hex'), 1, 64)
         ) x
-    ) select digest from kept""",
+    ) select digest from kept limit :most""",
     grows="papers of a manifest",
 )
+
+
+class BeingDeleted(RetinueError):
+    """What is pushed, or what it is about, was deleted a moment ago, and its papers still go."""
+
+    def __init__(self, repository: int) -> None:
+        super().__init__("its deletion is under way")
+        self.repository = repository
 
 
 class Known(Struct, frozen=True):
@@ -102,15 +116,18 @@ def put(
     """Record a manifest, or that it was pushed again; None when it is new here.
 
     Otherwise returns what was known of it. Its row then says that its links are of our version,
-    so the caller writes them when they were not.
+    so the caller writes them when they were not. Raises BeingDeleted.
     """
     digest = digests.to_bytes(manifest.digest)
+    subject = digest if manifest.subject is None else digests.to_bytes(manifest.subject.digest)
     described = (manifest.media_type, manifest.artifact_type, links.VERSION)
-    if (yield _PUT, (repository, digest, object_id, *described, now, by)):
+    if (yield _PUT, (repository, digest, object_id, *described, now, by, subject)):
         return None
-    known = yield _KNOWN, (repository, digest)
+    found = yield _KNOWN, (subject, repository, digest)
+    if not found or found[0][2]:
+        raise BeingDeleted(repository)
     yield _AGAIN, (now, object_id, *described[1:], repository, digest)
-    return Known(*cast("tuple[str, int]", known[0]))
+    return Known(*cast("tuple[str, int]", found[0][:2]))
 
 
 def held(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Digest, Held]]:
@@ -134,9 +151,12 @@ def present(repository: int, wanted: Collection[Digest]) -> Change[Mapping[Diges
     return {digests.from_bytes(cast("bytes", raw)): bool(locked) for raw, locked in found}
 
 
-def retinue(repository: int, digest: Digest) -> Change[set[Digest]]:
-    """A manifest with its present papers, and theirs, by any witness; and fallback indexes."""
-    found = yield _RETINUE, (digests.to_bytes(digest), repository)
+def retinue(repository: int, digest: Digest, most: int) -> Change[set[Digest]]:
+    """A manifest with its present papers, and theirs, by any witness; and fallback indexes.
+
+    At most `most`, which then may be some of them.
+    """
+    found = yield _RETINUE, (digests.to_bytes(digest), repository, most)
     return {digests.from_bytes(cast("bytes", raw)) for (raw,) in found}
 
 

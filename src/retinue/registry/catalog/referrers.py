@@ -14,17 +14,23 @@ STATE = Sql("select id, paper_seq from repository where name = :name")
 PAGE = Sql("""
     select digest, case when listed = 1 then entry end, listed from paper
     where repository = :repository and subject = :subject and digest > :last
+    and not exists (
+        select 1 from deletion where repository = :repository and subject = :subject)
     order by digest limit :most""")
 PAGE_OF_TYPE = Sql("""
     select x.digest, case when x.wanted = 1 then x.entry end, x.wanted from (
         select digest, entry, case when listed = 1 and artifact_type = :type
             then 1 else 0 end as wanted from paper
         where repository = :repository and subject = :subject and digest > :last
+        and not exists (
+            select 1 from deletion where repository = :repository and subject = :subject)
         order by digest limit :most) x order by x.digest""")
 # What cosign's tags attach has an index of its own (way 3).
 PAGE_BY_TAG = Sql("""
     select digest, entry, 1 from paper
     where repository = :repository and subject = :subject and digest > :last and ways & 4 <> 0
+    and not exists (
+        select 1 from deletion where repository = :repository and subject = :subject)
     order by digest limit :most""")
 ANY_BY_TAG = Sql("""
     select 1 from paper

@@ -8,10 +8,11 @@ from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel
 from retinue.oci.manifest import Manifest
 from retinue.oci.tags import ImpliedTag, implied, supersedes, tag_links
-from retinue.registry.catalog import candidates, collect, links, locks, manifests, papers
+from retinue.registry.catalog import candidates, collect, deletions, links, locks, manifests, papers
 from retinue.registry.catalog import repositories as repos
 from retinue.registry.catalog import tags as rows
 from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.manifests import BeingDeleted
 from retinue.registry.catalog.papers import Pair
 from retinue.registry.content.errors import ManifestUnknown, TagPrecondition
 from retinue.registry.content.times import Times
@@ -52,7 +53,7 @@ def put_tags(
 ) -> Change[set[Pair]]:
     """Point tags at a stored manifest; returns the pairs of paper and subject that this touched.
 
-    Raises TagPrecondition.
+    Raises TagPrecondition, BeingDeleted.
     """
     before = yield from rows.put(repository, names, manifest.digest, by, times.now)
     for name, actual in before.items():
@@ -78,6 +79,8 @@ def _state(
 ) -> Change[set[Pair]]:
     """What an implied tag says now, and no longer says."""
     said = tag_links(name, manifest)
+    if (yield from deletions.under_way(repository, {link.target for link in said})):
+        raise BeingDeleted(repository)
     others = {(link.source, link.target) for link in said if link.source != manifest.digest}
     agreed = yield from links.self_stated(repository, others)
     # A fallback index adds nothing that a listed child's subject has not said (rule 14).

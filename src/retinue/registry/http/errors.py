@@ -10,6 +10,7 @@ from retinue.oci.stores import DigestMismatch
 from retinue.registry.access.failures import TooManyFailures
 from retinue.registry.access.gate import REALM, Denied, Unauthenticated
 from retinue.registry.catalog.db import CatalogUnavailable, ConstraintViolated
+from retinue.registry.catalog.manifests import BeingDeleted
 from retinue.registry.content import errors as content
 from retinue.registry.content.pull import Corrupt
 from retinue.registry.http.exchange import (
@@ -105,6 +106,7 @@ TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     CopyLost: (503, UNAVAILABLE),
     StorageFailed: (503, UNAVAILABLE),
     CatalogUnavailable: (503, UNAVAILABLE),
+    BeingDeleted: (503, UNAVAILABLE),
     ConstraintViolated: (503, UNAVAILABLE),
 }
 

@@ -2,11 +2,13 @@
 
 import logging
 import secrets
-from functools import partial
 
-from retinue.registry.catalog import links, meta
+from retinue.registry.catalog import deletions, links, meta
+from retinue.registry.catalog.db import Freeing
 from retinue.registry.config import Config
+from retinue.registry.content.delete import finish
 from retinue.registry.content.services import Services
+from retinue.registry.content.times import times
 from retinue.registry.gc.execute import Settings, collect_once, log_report
 from retinue.registry.gc.plan import SECOND, Terms
 from retinue.registry.upkeep.promise import promise
@@ -33,7 +35,7 @@ def settings(config: Config, now: int) -> Settings:
 async def promise_terms(services: Services) -> None:
     """Write down for how long this server keeps things. Raises CatalogUnavailable."""
     how = settings(services.config, services.clock())
-    if await services.catalog.commit(partial(promise, how)):
+    if await services.catalog.commit(Freeing(promise, how)):
         _log.info("the data says now for how long this server keeps what nothing needs")
 
 
@@ -44,6 +46,10 @@ async def collect(services: Services) -> None:
         grace = int(services.config.grace * SECOND)
         done = await relink(services.catalog, now=now, grace=grace)
         _log.info("extracted the links of %d manifests again", done.manifests)
+    async for page in services.catalog.pages(deletions.REPOSITORIES, 0):
+        for (repository,) in page:  # a process may have ended in the middle of a deletion
+            assert isinstance(repository, int)
+            await finish(services.catalog, repository, times(services.config, now))
     how = settings(services.config, now)
     owner = secrets.token_hex(8)
     log_report(await collect_once(services.catalog, services.blobs, how, owner=owner))

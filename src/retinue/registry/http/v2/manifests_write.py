@@ -13,8 +13,9 @@ from retinue.oci.readers.table import Limits, read
 from retinue.oci.reference import valid_name, valid_tag
 from retinue.oci.referrers import referrer_entry
 from retinue.registry.catalog.db import Freeing
+from retinue.registry.catalog.manifests import BeingDeleted
 from retinue.registry.catalog.papers import MAX_ENTRY
-from retinue.registry.content.delete import delete_manifest
+from retinue.registry.content.delete import delete_manifest, finish
 from retinue.registry.content.errors import (
     ManifestDigestMismatch,
     ManifestInvalid,
@@ -33,6 +34,9 @@ from retinue.wire import paths
 from retinue.wire.conditions import Tag, entity_tags, strong, weak
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+PATIENCE = 3
+"""Deletions of the same subject that a push waits for."""
 
 OFF_THE_LOOP = 256 * 1024
 """Bytes from which a manifest is parsed in a thread: a megabyte takes 15 ms."""
@@ -63,8 +67,20 @@ async def put(services: Services, request: Request, name: str, rest: str) -> Res
         expected,
         services.config.sparse,
     )
-    await services.catalog.commit(lambda: push(order))
+    await _push(services, order)
     return Response(201, _headers(name, manifest, tags if digest else ()))
+
+
+async def _push(services: Services, order: Push) -> None:
+    """What is pushed anew after its deletion waits for the end of that, and helps."""
+    for _ in range(PATIENCE):
+        try:
+            await services.catalog.commit(lambda: push(order))
+        except BeingDeleted as problem:
+            await finish(services.catalog, problem.repository, order.times)
+        else:
+            return
+    await services.catalog.commit(lambda: push(order))
 
 
 def _headers(name: str, manifest: Manifest, tags: Sequence[str]) -> Headers:
@@ -181,7 +197,9 @@ async def delete(services: Services, request: Request, name: str, rest: str) -> 
     if ":" in rest:
         digest = digests.parse(rest)
         _expectation(request, None)
-        await services.catalog.commit(Freeing(delete_manifest, name, digest, now))
+        left = await services.catalog.commit(Freeing(delete_manifest, name, digest, now))
+        if left is not None:
+            await finish(services.catalog, left, now)
     else:
         expected = _expectation(request, [rest])
         await services.catalog.commit(Freeing(delete_tag, name, rest, now, expected))
