@@ -2,7 +2,8 @@
 
 `python -m bench.collection`. It writes the data itself: one repository of images that share a
 layer, each with two papers; the images at the end of it are not tagged, and so dead. Then it
-starts the registry, and measures the same requests before collection begins and until it has ended.
+starts the registry, and measures the same requests before collection begins, until it has ended,
+and while an image with very many papers is deleted.
 """
 
 import argparse
@@ -31,6 +32,9 @@ LAYER = b"layer"
 CONFIG = b'{"os":"linux","architecture":"amd64"}'
 PER_IMAGE = 3
 """Manifests: an image and its papers."""
+DELETED = "many"
+"""The tag of the image with very many papers."""
+PHASES = ("before", "collection", "deletion")
 TERMS = ("--grace", "1s", "--paper-grace", "1s", "--untagged-grace", "1s")
 POLL = 0.5
 PATIENCE = 1800.0
@@ -61,13 +65,13 @@ def main() -> int:
         images = args.manifests // PER_IMAGE
         dead = args.dead // PER_IMAGE
         begun = time.monotonic()
-        fill(database, images, images - dead)
+        fill(database, images, images - dead, args.papers)
         print(f"wrote {images * PER_IMAGE:,} manifests in {time.monotonic() - begun:.0f} s")
         interval = ("--gc-interval", f"{args.before}s")
         peer = Peer("retinue", "synced", True, retinue(*TERMS, *interval))
         with running(peer, folder) as server:
             assert server is not None
-            measure(server.url, database, images - dead, args.before)
+            measure(server.url, database, images - dead, args)
     return 0
 
 
@@ -76,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--manifests", type=int, default=300_000, help="all that there are")
     parser.add_argument("--dead", type=int, default=100_000, help="those of them to be collected")
     parser.add_argument("--before", type=int, default=20, help="seconds measured before it begins")
+    parser.add_argument("--papers", type=int, default=15_000, help="of the image that is deleted")
     parser.add_argument("--work", help="folder for data, on the disk to be measured")
     return parser.parse_args()
 
@@ -118,8 +123,9 @@ class Filling:
         return raw
 
 
-def fill(database: Path, images: int, tagged: int) -> None:
-    """Images, of which the first `tagged` have a tag; every manifest is due."""
+def fill(database: Path, images: int, tagged: int, papers: int) -> None:
+    """Images, of which the first `tagged` have a tag, and one with many papers; every manifest is
+    due."""
     migrate_now(f"sqlite:{database}")
     connection = apsw.Connection(str(database))
     connection.execute("pragma synchronous = off")
@@ -133,21 +139,22 @@ def fill(database: Path, images: int, tagged: int) -> None:
             row = (raw, filling.objects, len(part))
             connection.execute("insert into repo_blob values (1, ?, ?, ?, 1)", row)
         for number in range(images):
-            _image(filling, number, tagged=number < tagged)
+            _image(filling, number, f"v{number}" if number < tagged else None, PER_IMAGE - 1)
             if number % 1000 == 0:
                 filling.write()
+        _image(filling, images, DELETED, papers)
         filling.write()
     connection.execute("pragma wal_checkpoint(truncate)")
     connection.close()
 
 
-def _image(filling: Filling, number: int, *, tagged: bool) -> None:
+def _image(filling: Filling, number: int, tag: str | None, papers: int) -> None:
     document = _document(number)
     raw = filling.manifest(document, None, 2)
-    if tagged:
-        filling.rows["tag"].append((f"v{number}", raw))
+    if tag is not None:
+        filling.rows["tag"].append((tag, raw))
     subject = json.dumps(document, separators=(",", ":")).encode()
-    for which in range(PER_IMAGE - 1):
+    for which in range(papers):
         paper = _document(which) | {
             "artifactType": _KIND,
             "layers": [],
@@ -184,8 +191,8 @@ class Client:
     name: str
     url: str
     ask: Callable[[http.client.HTTPConnection, int], None]
-    waits: dict[str, list[float]] = field(default_factory=lambda: {"before": [], "during": []})
-    phase: str = "before"
+    waits: dict[str, list[float]] = field(default_factory=lambda: {each: [] for each in PHASES})
+    phase: str = PHASES[0]
     over: bool = False
     failed: BaseException | None = None
 
@@ -246,17 +253,17 @@ def _clients(url: str, tagged: int) -> list[Client]:
     ]
 
 
-def measure(url: str, database: Path, tagged: int, before: int) -> None:
+def measure(url: str, database: Path, tagged: int, args: argparse.Namespace) -> None:
     clients = _clients(url, tagged)
     threads = [threading.Thread(target=each.run, daemon=True) for each in clients]
     for thread in threads:
         thread.start()
     catalog = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     first = _due(catalog)
-    time.sleep(before - 1.0)
+    time.sleep(args.before - 1.0)
     busy = os.getloadavg()[0]
     for each in clients:
-        each.phase = "during"
+        each.phase = PHASES[1]
     begun = time.monotonic()
     while (left := _due(catalog)) and not any(each.failed for each in clients):
         if time.monotonic() - begun > PATIENCE:
@@ -264,15 +271,28 @@ def measure(url: str, database: Path, tagged: int, before: int) -> None:
         time.sleep(POLL)
     took = time.monotonic() - begun
     for each in clients:
+        each.phase = PHASES[2]
+    deleting = _delete(url, args.manifests // PER_IMAGE)
+    for each in clients:
         each.over = True
     for thread in threads:
         thread.join(60)
     if problem := next((each.failed for each in clients if each.failed), None):
         raise problem
-    dead = first // PER_IMAGE - tagged
+    dead = args.manifests // PER_IMAGE - tagged
     print(f"looked at {first:,} candidates and collected {dead * PER_IMAGE:,} in {took:.0f} s")
+    print(f"deleted an image with {args.papers:,} papers in {deleting:.1f} s")
     print(f"load of the machine before: {busy:.1f} on {os.cpu_count()} cores\n")
     print(_table(clients))
+
+
+def _delete(url: str, number: int) -> float:
+    """Seconds that it takes to delete the image with very many papers."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)
+    body = json.dumps(_document(number), separators=(",", ":")).encode()
+    begun = time.monotonic()
+    _request(connection, "DELETE", f"manifests/{digests.of(body)}", 202)
+    return time.monotonic() - begun
 
 
 def _due(catalog: apsw.Connection) -> int:

@@ -14,7 +14,8 @@ _BEGIN = bulk("""
     select :repository, unhex(e.value ->> 0) from json_each(:subjects) e where true
     on conflict (repository, subject) do nothing""")
 _FIRST = Sql("""
-    select id, subject from deletion where repository = :repository order by subject limit 1""")
+    select id, subject from deletion where repository = :repository and subject > :after
+    order by subject limit 1""")
 _UNDER_WAY = bulk("""
     select d.id, d.subject from json_each(:subjects) e
     join deletion d on d.repository = :repository and d.subject = unhex(e.value ->> 0)""")
@@ -54,7 +55,7 @@ def begin(repository: int, subjects: Collection[Digest]) -> Change[None]:
 
 def first(repository: int) -> Change[Deletion | None]:
     """One of those that are under way in a repository."""
-    found = yield _FIRST, (repository,)
+    found = yield _FIRST, (repository, b"")
     return _deletion(found[0]) if found else None
 
 
