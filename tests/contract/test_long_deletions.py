@@ -1,5 +1,5 @@
 """Deletion of a subject with more papers than one transaction takes: clients see that it is gone
-with all of them at once (storage rules 12 and 22, ADR 18)."""
+with all of them at once (storage rules 12 and 22, ADR 19)."""
 
 import asyncio
 from functools import partial

@@ -1,5 +1,5 @@
 """Subjects that were deleted and had more papers than one transaction takes: no list has these any
-more, and they go in steps (ADR 18)."""
+more, and they go in steps (ADR 19)."""
 
 from collections.abc import Collection
 from typing import NamedTuple, cast

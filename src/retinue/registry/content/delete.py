@@ -74,7 +74,7 @@ class Family(Struct, frozen=True):
 def delete_manifest(name: str, digest: Digest, times: Times) -> Change[int | None]:
     """The manifest, its tags and papers go at once; of very many papers their lists.
 
-    Returns the repository where papers are left that `finish` has to delete (ADR 18). Raises
+    Returns the repository where papers are left that `finish` has to delete (ADR 19). Raises
     ManifestUnknown, Locked, StillLinked.
     """
     repository = yield from repos.find(name)
