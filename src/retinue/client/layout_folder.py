@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -174,7 +175,8 @@ class LayoutFolder(LayoutSource):
     def _write(self, entries: Collection[Entry]) -> None:
         """Replace `index.json`; what it names is durable before."""
         for algorithm in ALGORITHMS:
-            self._root.sync_folder(f"blobs/{algorithm}")
+            with suppress(FileNotFoundError):  # other tools make folders of what they use alone
+                self._root.sync_folder(f"blobs/{algorithm}")
         document = {
             "schemaVersion": 2,
             "mediaType": names.OCI_INDEX,

@@ -93,14 +93,13 @@ def test_papers_stay_behind_only_if_that_is_said(
     (home / "sealed.pub").write_bytes(pair.public)
     (home / "sealed.key").write_bytes(pair.private)
     mine = ("--encryption-key", "jwe:sealed.pub")
-    assert main(["copy", "oci:plain:v1", "oci:signed:v1"]) == 0
-    assert main(["sign", "--key", "sealed.key", "oci:signed:v1"]) == 0
+    assert main(["sign", "--key", "sealed.key", "oci:plain:v1"]) == 0
     capsys.readouterr()
 
     with pytest.raises(BadUsage, match="1 paper would stay behind"):
-        copy(capsys, "signed", "sealed", *mine)
+        copy(capsys, "plain", "sealed", *mine)
     assert not (home / "sealed").exists()
-    said = copy(capsys, "signed", "sealed", *mine, "--without-papers")
+    said = copy(capsys, "plain", "sealed", *mine, "--without-papers")
     copy(capsys, "sealed", "back", "--decryption-key", "sealed.key")
 
     assert len(said["left_out"]) == 1

@@ -48,6 +48,12 @@ def config(folder: Path, **document: object) -> Config:
         ({"r.example": {"identitytoken": "t"}}, "r.example", IdentityToken("t")),
         ({"r.example": {"registrytoken": "t"}}, "r.example", RegistryToken("t")),
         ({"r.example": {}}, "r.example", None),
+        ({"R.example:443": AUTH}, "r.example", ME),
+        ({"https://R.example./v2/": AUTH}, "r.example", ME),
+        ({"r.example": AUTH, "R.example": {"identitytoken": "t"}}, "r.example", ME),
+        ({"r.example:80": AUTH}, "r.example", None),
+        ({"localhost:80": AUTH}, "localhost", ME),
+        ({"registry": AUTH}, "registry:443", ME),
     ],
 )
 def test_entries(
@@ -95,6 +101,12 @@ def test_a_login_is_kept_for_the_owner_alone_and_forgotten(tmp_path: Path) -> No
     assert logout("r.example", environ) == [path]
     assert lookup("r.example", None, environ) is None
     assert logout("r.example", environ) == []
+
+
+def test_a_logout_forgets_every_spelling(tmp_path: Path) -> None:
+    kept = config(tmp_path, auths={"R.example:443": AUTH, "r.example": AUTH, "s.example": AUTH})
+    assert kept.erase("r.example")
+    assert json.loads((tmp_path / "config.json").read_text())["auths"] == {"s.example": AUTH}
 
 
 def test_a_rewrite_keeps_what_it_does_not_know(tmp_path: Path) -> None:
