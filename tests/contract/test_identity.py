@@ -161,6 +161,7 @@ async def test_a_folder_that_goes_away_gives_503_and_comes_back(
     rig.restart()
     assert await ready(rig) == 503
     assert (await get(rig, LARGE)).status == 503
+    assert (await rig.call("HEAD", f"/v2/team/app/blobs/{digest}")).status == 503
     part = await rig.call("GET", f"/v2/team/app/blobs/{digest}", b"", {"range": "bytes=0-1"})
     assert part.status == 503
     post = await rig.call("POST", f"{UPLOADS}?mount={digest}&from=team/app")

@@ -181,6 +181,18 @@ async def test_a_file_that_comes_again_as_a_row_is_one(rig: Rig, harm: Harm) -> 
     assert await rig.rows("select location from trash") == [(before,)]
 
 
+@pytest.mark.parametrize("harm", [lose, shorten])
+async def test_a_client_that_asks_first_is_told_to_push_what_is_lost(rig: Rig, harm: Harm) -> None:
+    digest = await rig.blob(LARGE)
+    [location] = await stored(rig)
+    harm(path_of(rig, location))
+    path = f"/v2/{NAME}/blobs/{digest}"
+    assert (await rig.call("HEAD", path)).status == 404
+    assert await by_put(rig) == 201
+    assert (await rig.call("HEAD", path)).status == 200
+    assert (await get(rig, LARGE)).body == LARGE
+
+
 # ---- mounts
 
 

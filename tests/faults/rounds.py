@@ -4,7 +4,9 @@ Each round: start `retinue serve` on the same folder, let clients push, tag, att
 collection runs, `kill -9` the whole process group at a random moment, start again, compare all that
 was acknowledged with what is served, and run fsck. With `--full-disk` the folder lies on a small
 filesystem that fills up instead; with `--short-writes` the system cuts the server's writes short
-at a random size of file and fails those after. Run by `scripts/faults`.
+at a random size of file and fails those after; with `--repair` an impatient operator repairs beside
+all that; with `--away` the data folder is not there for a while, and the catalog is elsewhere. Run
+by `scripts/faults`.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,16 +36,15 @@ def main() -> int:
     work = Path(args.work or tempfile.mkdtemp(prefix="retinue-faults-"))
     kinds = ["kill"] * args.rounds + ["full disk"] * args.full_disk
     kinds += ["short writes"] * args.short_writes
+    kinds += ["repair"] * args.repair + ["away"] * args.away
     promises = Promises()
     checked = 0
     for number, kind in enumerate(kinds, 1):
         folder = work / ("kill" if kind == "kill" else f"{kind.split()[0]}-{number}")
         if kind == "kill":
             checked += crash_round(folder, promises, randomness, number)
-        elif kind == "short writes":
-            checked += short_write_round(folder, randomness, number)
         else:
-            checked += full_disk_round(folder, randomness, number)
+            checked += ROUNDS[kind](folder, randomness, number)
         print(f"round {number}/{len(kinds)} ({kind}): all promises kept", flush=True)
     shutil.rmtree(work, ignore_errors=True)
     print(f"{len(kinds)} rounds, {checked} promises checked, none broken (seed {args.seed})")
@@ -56,6 +57,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--full-disk", type=int, default=2, help="rounds on a disk that fills up")
     parser.add_argument(
         "--short-writes", type=int, default=2, help="rounds in which writes are cut short"
+    )
+    parser.add_argument(
+        "--repair",
+        type=int,
+        default=4,
+        help="rounds in which fsck --repair runs beside the clients",
+    )
+    parser.add_argument(
+        "--away",
+        type=int,
+        default=2,
+        help="rounds in which the data folder is not there for a while",
     )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--work", help="folder for the data")
@@ -104,6 +117,64 @@ def short_write_round(folder: Path, randomness: random.Random, number: int) -> i
     return after(folder, promises)
 
 
+def repair_round(folder: Path, randomness: random.Random, number: int) -> int:
+    """Work, repair meanwhile, kill, repair what the crash left while clients go on, verify."""
+    promises = Promises()
+    for turn in range(2):
+        server = Server.start(folder)
+        stop = work_on(server, promises, randomness, 2 * number + turn)
+        server.repair()
+        time.sleep(randomness.uniform(0.05, 1.5))
+        server.kill()
+        stop()
+        server.repair()
+    return after(folder, promises)
+
+
+def away_round(folder: Path, randomness: random.Random, number: int) -> int:
+    """The folder of the blobs is away while the registry serves, and when it is started."""
+    promises = Promises()
+    data, moved = folder / "data", folder / "moved"
+    server = Server.start(folder, elsewhere=True)
+    stop = work_on(server, promises, randomness, number, large=True)
+    time.sleep(randomness.uniform(0.5, 1.5))
+    data.rename(moved)
+    time.sleep(randomness.uniform(0.5, 1.5))
+    moved.rename(data)
+    time.sleep(randomness.uniform(0.1, 0.5))
+    server.kill()
+    stop()
+    assert promises.failed, "nothing failed while the folder was away: nothing was tested"
+    data.rename(moved)
+    for made in (False, True):
+        if made:
+            data.mkdir()
+        refused(folder)
+    data.rmdir()
+    moved.rename(data)
+    return after(folder, promises, elsewhere=True)
+
+
+def refused(folder: Path) -> None:
+    """A registry that starts without its blobs would say that all are lost."""
+    try:
+        server = Server.start(folder, elsewhere=True)
+    except AssertionError as problem:
+        if "mount the right folder" not in str(problem):
+            raise
+        return
+    server.kill()
+    raise AssertionError("it started without its folder")
+
+
+ROUNDS: Mapping[str, Callable[[Path, random.Random, int], int]] = {
+    "full disk": full_disk_round,
+    "short writes": short_write_round,
+    "repair": repair_round,
+    "away": away_round,
+}
+
+
 def work_on(
     server: Server,
     promises: Promises,
@@ -132,9 +203,9 @@ def work_on(
     return stop
 
 
-def after(folder: Path, promises: Promises) -> int:
+def after(folder: Path, promises: Promises, *, elsewhere: bool = False) -> int:
     """Restart, compare what is served with what was acknowledged, and let fsck look."""
-    server = Server.start(folder)
+    server = Server.start(folder, elsewhere=elsewhere)
     try:
         checked = verify(server.port, promises)
         server.fsck()

@@ -24,16 +24,24 @@ class Server:
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
+    store: tuple[str, ...]
+    """Options that say where its data is."""
 
     @classmethod
-    def start(cls, folder: Path, largest_file: int | None = None) -> "Server":
-        """`largest_file`, in bytes: a write that crosses it is cut short, later ones fail."""
+    def start(
+        cls, folder: Path, largest_file: int | None = None, *, elsewhere: bool = False
+    ) -> "Server":
+        """`largest_file`, in bytes: a write that crosses it is cut short, later ones fail.
+        `elsewhere`: the catalog is not in the data folder. Raises AssertionError."""
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         log = (folder.parent / f"{folder.name}.log").open("ab")
-        command = [sys.executable, "-m", "retinue", "serve", "--data", str(folder / "data")]
+        store = ("--data", str(folder / "data"))
+        if elsewhere:
+            store += ("--database", f"sqlite:{folder}/catalog.db")
+        command = [sys.executable, "-m", "retinue", "serve", *store]
         if largest_file is not None:
             command = ["prlimit", f"--fsize={largest_file}", *command]
         process = subprocess.Popen(
@@ -41,7 +49,7 @@ class Server:
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         log.close()
-        server = cls(folder, port, process)
+        server = cls(folder, port, process, store)
         server._wait()
         return server
 
@@ -68,15 +76,24 @@ class Server:
 
     def fsck(self) -> None:
         """Every row and every byte agree; leftovers of the crash are allowed, damage is not."""
+        done = self._fsck()
+        assert done.returncode == 0, f"fsck: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+        json.loads(done.stdout)
+
+    def repair(self) -> None:
+        """As an impatient operator does, while clients push: leftovers are old after a second."""
+        done = self._fsck("--repair", RETINUE_GRACE="1s", RETINUE_TRASH_DELAY="1s")
+        assert done.returncode in {0, 1}, f"fsck: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+
+    def _fsck(self, *options: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "retinue", "admin", "fsck", "--json"]
-        done = subprocess.run(
-            [*command, "--data", str(self.folder / "data")],
+        return subprocess.run(
+            [*command, *self.store, *options],
             check=False,
             capture_output=True,
             text=True,
+            env={**os.environ, **environ},
         )
-        assert done.returncode == 0, f"fsck: {done.stdout[-3000:]} {done.stderr[-3000:]}"
-        json.loads(done.stdout)
 
 
 @contextmanager

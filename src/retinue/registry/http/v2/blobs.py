@@ -16,6 +16,8 @@ async def get(services: Services, request: Request, name: str, digest: str) -> R
 
 async def head(services: Services, request: Request, name: str, digest: str) -> Response:
     found = await pull.find_blob(services, name, digests.parse(digest))
+    if found.location is not None:  # who is told that it is here does not push it
+        await pull.large(services, found, look=True)
     await pull.keep_alive(services, found, manifest=found.is_manifest)
     headers = pull.described(digests.parse(digest), "")
     known = serve.unmodified(request, headers)
