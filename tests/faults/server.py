@@ -38,7 +38,7 @@ class Server:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         log = (folder.parent / f"{folder.name}.log").open("ab")
-        store = ("--data", str(folder / "data"))
+        store: tuple[str, ...] = ("--data", str(folder / "data"))
         if elsewhere:
             store += ("--database", f"sqlite:{folder}/catalog.db")
         command = [sys.executable, "-m", "retinue", "serve", *store]
