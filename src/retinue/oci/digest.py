@@ -90,3 +90,10 @@ def to_bytes(digest: Digest) -> bytes:
 def from_bytes(raw: bytes) -> Digest:
     """The inverse of `to_bytes`, for bytes that this program wrote."""
     return Digest(f"{_NAME[raw[0]]}:{raw[1:].hex()}")
+
+
+def read_bytes(raw: bytes) -> Digest | None:
+    """The same for bytes that may be anything; None for what is no digest."""
+    if not raw or raw[0] not in _NAME:
+        return None
+    return checked(from_bytes(raw))

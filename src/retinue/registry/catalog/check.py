@@ -160,21 +160,30 @@ def _digest(value: object) -> Digest:
 
 
 def stored_objects(page: Iterable[Row]) -> list[StoredObject]:
-    return [stored_object(row) for row in page]
+    """What can be named of a page: other rows are told by their shape (catalog/consistency.py)."""
+    found = []
+    for row in page:
+        number, raw, size, location, quarantined = cast(
+            "tuple[int, bytes, int, str | None, int | None]", row
+        )
+        digest = digests.read_bytes(raw)
+        if digest is not None:
+            found.append(StoredObject(number, digest, size, location, quarantined is not None))
+    return found
 
 
-def stored_object(row: Row) -> StoredObject:
-    number, raw, size, location, quarantined = cast(
-        "tuple[int, bytes, int, str | None, int | None]", row
-    )
-    return StoredObject(number, digests.from_bytes(raw), size, location, quarantined is not None)
-
-
-def stored_manifest(row: Row) -> StoredManifest:
-    _, repository, raw, media_type, artifact_type, version = cast(
-        "tuple[int, int, bytes, str, str | None, int]", row
-    )
-    return StoredManifest(repository, digests.from_bytes(raw), media_type, artifact_type, version)
+def stored_manifests(page: Iterable[Row]) -> list[StoredManifest]:
+    """The same of manifests."""
+    found = []
+    for row in page:
+        _, repository, raw, media_type, artifact_type, version = cast(
+            "tuple[int, int, bytes, str, str | None, int]", row
+        )
+        digest = digests.read_bytes(raw)
+        if digest is not None:
+            made = StoredManifest(repository, digest, media_type, artifact_type, version)
+            found.append(made)
+    return found
 
 
 def repository(row: Row) -> tuple[int, str]:
@@ -182,10 +191,14 @@ def repository(row: Row) -> tuple[int, str]:
     return cast("tuple[int, str]", row)
 
 
-def tag(row: Row) -> tuple[str, Digest, str | None]:
+def tags(page: Iterable[Row]) -> list[tuple[str, Digest, str | None]]:
     """Name, digest, and the media type of the manifest, None when there is none."""
-    name, raw, media_type = cast("tuple[str, bytes, str | None]", row)
-    return name, digests.from_bytes(raw), media_type
+    found = []
+    for name, raw, media_type in cast("Iterable[tuple[str, bytes, str | None]]", page):
+        digest = digests.read_bytes(raw)
+        if digest is not None:
+            found.append((name, digest, media_type))
+    return found
 
 
 def inline(ids: Collection[int]) -> Change[dict[int, bytes]]:
@@ -221,18 +234,23 @@ def scrubbed(one: StoredObject, now: int) -> Change[None]:
 
 def oldest(before: int, most: int) -> Change[list[StoredObject]]:
     """Files that were checked longest ago, and not since `before`."""
-    return [stored_object(row) for row in (yield _OLDEST, (before, most))]
+    return stored_objects((yield _OLDEST, (before, most)))
 
 
 def stated(repository: int, witnesses: Collection[Digest | str]) -> Change[list[Link]]:
     """All that these manifests and tags state."""
     cells = column(sorted(links.witness(each).hex() for each in witnesses))
-    return [links.link(row) for row in (yield _STATED, (cells, repository))]
+    found = yield _STATED, (cells, repository)
+    return [links.link(row) for row in found if links.readable(row)]
 
 
-def _paper(row: Row) -> PaperRow:
-    subject, paper, listed, ways = cast("tuple[bytes, bytes, int, int]", row)
-    return PaperRow(digests.from_bytes(paper), digests.from_bytes(subject), listed, ways)
+def _rows_of_papers(found: Iterable[Row]) -> list[PaperRow]:
+    pairs = []
+    for subject, paper, listed, ways in cast("Iterable[tuple[bytes, bytes, int, int]]", found):
+        about, digest = digests.read_bytes(subject), digests.read_bytes(paper)
+        if about is not None and digest is not None:
+            pairs.append(PaperRow(digest, about, listed, ways))
+    return pairs
 
 
 def derived(
@@ -240,17 +258,17 @@ def derived(
 ) -> Change[tuple[list[PaperRow], list[PaperRow]]]:
     """A page of rows as links say they should be, and those of them that are there."""
     found = yield _SUBJECTS, (repository, *_place(after), most)
-    wanted = [_paper(row) for row in found]
+    wanted = _rows_of_papers(found)
     cells = rows((hexa(one.subject), hexa(one.paper)) for one in wanted)
     have = yield _PAPERS_OF, (cells, repository)
-    return wanted, [_paper(row) for row in have]
+    return wanted, _rows_of_papers(have)
 
 
 def listed(
     repository: int, after: PaperRow | None, most: int
 ) -> Change[tuple[list[PaperRow], list[PaperRow]]]:
     """A page of rows of lists, and those of them that no link states."""
-    have = [_paper(row) for row in (yield _PAPERS, (repository, *_place(after), most))]
+    have = _rows_of_papers((yield _PAPERS, (repository, *_place(after), most)))
     cells = rows((hexa(one.subject), hexa(one.paper)) for one in have)
     found = yield _SUBJECTS_OF, (cells, repository)
     said = {(_digest(target), _digest(source)) for target, source in found}

@@ -118,6 +118,14 @@ def stated_by(raw: bytes) -> Digest | str:
     return raw[1:].decode("ascii") if raw[0] == 0 else digests.from_bytes(raw)
 
 
+def readable(row: Row) -> bool:
+    """Whether `link` can read it: whoever looks for damage meets others too."""
+    source, kind, target, raw, way, _ = cast("tuple[bytes, int, bytes, bytes, int, int]", row)
+    named = all(digests.read_bytes(each) is not None for each in (source, target))
+    stated = raw[:1] == b"\0" or digests.read_bytes(raw) is not None
+    return named and stated and kind in REL and way in _WAYS
+
+
 def link(row: Row) -> Link:
     """A row of source, kind, target, witness, way, size."""
     source, kind, target, raw, way, size = cast("tuple[bytes, int, bytes, bytes, int, int]", row)

@@ -9,24 +9,25 @@ from retinue.oci.digest import Digest
 from retinue.registry.catalog.bulk import bulk, rows
 from retinue.registry.catalog.db import Catalog, CatalogUnavailable, Sql
 
+# An object of another digest is none: a row that points astray finds nothing, and no other bytes.
 BY_TAG = Sql("""
     select r.id, m.digest, m.media_type, m.touched, o.id, o.size, o.location
     from repository r
     join tag t on t.repository = r.id and t.name = :tag
     join manifest m on m.repository = r.id and m.digest = t.digest
-    join object o on o.id = m.object
+    join object o on o.id = m.object and o.digest = m.digest
     where r.name = :name and o.quarantined is null""")
 BY_DIGEST = Sql("""
     select r.id, m.digest, m.media_type, m.touched, o.id, o.size, o.location
     from repository r
     join manifest m on m.repository = r.id and m.digest = :digest
-    join object o on o.id = m.object
+    join object o on o.id = m.object and o.digest = m.digest
     where r.name = :name and o.quarantined is null""")
 BLOB = Sql("""
     select r.id, b.digest, '', b.touched, o.id, o.size, o.location
     from repository r
     join repo_blob b on b.repository = r.id and b.digest = :digest
-    join object o on o.id = b.object
+    join object o on o.id = b.object and o.digest = b.digest
     where r.name = :name and o.quarantined is null""")
 BODY = Sql("select body from object_bytes where object = :object")
 ALIVE = Sql("select 1")

@@ -145,6 +145,10 @@ class BlobStore(Protocol):
         """
         ...
 
+    async def received(self, session: str) -> int | None:
+        """How many bytes of a session there are, also when it was kept; None: there are none."""
+        ...
+
     async def discard(self, session: str) -> None:
         """Drop the bytes of a session; absent is fine."""
         ...

@@ -19,6 +19,7 @@ from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, Storag
 from retinue.registry.storage.hashes import RunningHashes
 from retinue.registry.storage.identity import Home
 from retinue.registry.storage.incoming import Incoming
+from retinue.registry.storage.places import InvalidPlace
 
 T = TypeVar("T")
 Found: TypeAlias = tuple[str, int, datetime]
@@ -72,6 +73,8 @@ class FileBlobStore:
     async def locate(self, location: str) -> LocalFile | None:
         # On the loop: a look into a cached folder costs 2 us, a hop to a thread 100. One call is
         # enough: the name was checked, and the folders on the way are the store's own.
+        if not places.is_location(location):
+            return None
         path = self._root.path / places.blob_name(location)
         with _Failing("locate", location):
             try:
@@ -124,15 +127,26 @@ class FileBlobStore:
             await upload.resume(reached)
         return upload
 
+    async def received(self, session: str) -> int | None:
+        if not places.is_session(session):
+            return None
+        return await self.run("look for upload", session, lambda: _received(self._root, session))
+
     async def discard(self, session: str) -> None:
+        if not places.is_session(session):
+            return  # nothing of this store is called so
         name = places.upload_name(session)
         await self.run("discard upload", session, lambda: self._root.unlink(name))
 
     async def remove(self, location: str) -> None:
         # The folder is not synced: a copy that comes back after a power loss is in no row of
         # the catalog, and fsck removes it.
-        upload = places.is_session(location)
-        name = places.upload_name(location) if upload else places.blob_name(location)
+        if places.is_session(location):
+            name = places.upload_name(location)
+        elif places.is_location(location):
+            name = places.blob_name(location)
+        else:
+            return  # nothing of this store is called so
         await self.run("remove", location, lambda: self._root.unlink(name))
 
     def stored(self) -> AsyncIterator[Found]:
@@ -281,10 +295,21 @@ class _Reader:
                 self._root.calls.close(fd)
 
 
+def _received(root: Home, session: str) -> int | None:
+    status = root.status(places.upload_name(session))
+    if status is not None:
+        return status.st_size
+    for location in places.copies_of(root, session):
+        kept = root.status(places.blob_name(location))
+        if kept is not None:
+            return kept.st_size
+    return None
+
+
 def _open_copy(root: Home, location: str) -> int:
     try:
         return root.open(places.blob_name(location), os.O_RDONLY)
-    except (FileNotFoundError, UnsafePath) as error:  # nothing, or what is no file of ours
+    except (FileNotFoundError, UnsafePath, InvalidPlace) as error:  # no file of ours is there
         root.require()
         raise CopyLost(location, 0) from error
 

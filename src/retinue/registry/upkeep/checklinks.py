@@ -6,17 +6,24 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from retinue.oci import digest as digests
 from retinue.oci.descriptor import may_be_absent
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link
 from retinue.oci.manifest import Manifest, Unreadable
 from retinue.oci.tags import implied, tag_links
-from retinue.registry.catalog import check, collect, links, manifests, queue
+from retinue.registry.catalog import check, collect, consistency, links, manifests, queue
 from retinue.registry.catalog.check import PaperRow, StoredManifest
 from retinue.registry.catalog.db import Catalog, Row
 from retinue.registry.catalog.look import look
 from retinue.registry.upkeep.findings import Finding, FsckReport, Kind
-from retinue.registry.upkeep.reading import Damaged, entry_of, read_stored
+from retinue.registry.upkeep.reading import (
+    Damaged,
+    entry_of,
+    read_by_its_word,
+    read_stored,
+    same_entry,
+)
 
 BODIES = 32
 """Manifests that are in memory at a time; each has at most a few MiB."""
@@ -57,7 +64,7 @@ class Work(Struct, frozen=True):
 async def check_links(catalog: Catalog, asked: Asked, report: FsckReport) -> None:
     """Manifests against their bytes, then tags, links and lists of every repository."""
     async for page in catalog.pages(check.ALL_MANIFESTS, 0):
-        stored = [check.stored_manifest(row) for row in page]
+        stored = check.stored_manifests(page)
         report.manifests += len(stored)
         names = await look(catalog, queue.names({one.repository for one in stored}))
         for number, name in names.items():
@@ -79,9 +86,46 @@ async def _manifests(work: Work, stored: Sequence[StoredManifest]) -> None:
         read: list[Manifest] = []
         for digest, one in some.items():
             if digest in bodies:
-                content = read_stored(digest, one.media_type, bodies[digest][1])
+                content = await _content(work, one, bodies[digest][1])
                 read += await _manifest(work, one, content, said.get(digest, set()))
+        await _descriptions(work, read)
         await _parts(work, read)
+
+
+async def _content(work: Work, one: StoredManifest, body: bytes) -> Manifest | Damaged | Unreadable:
+    """What is stored, by the media type of its row; or by its own, if only that can be read."""
+    content = read_stored(one.digest, one.media_type, body)
+    if not isinstance(content, Unreadable):
+        return content
+    true = read_by_its_word(one.digest, body)
+    if true is None:
+        return content
+    repair = work.asked.repairs(Kind.WRONG_MEDIA_TYPE)
+    what = (work.repository, one.digest, one.media_type, true.media_type)
+    if not repair or await work.catalog.commit(partial(consistency.retype, *what)):
+        why = f"is {one.media_type!r} in the catalog, and {true.media_type!r} in the bytes"
+        work.found(Kind.WRONG_MEDIA_TYPE, one.digest, why, repaired=repair)
+    return true
+
+
+async def _descriptions(work: Work, read: Sequence[Manifest]) -> None:
+    """What lists say of a paper is what its bytes say."""
+    shown = await look(
+        work.catalog, consistency.described(work.repository, [one.digest for one in read])
+    )
+    for one in read:
+        true = consistency.Description(one.artifact_type, entry_of(one))
+        if all(_agrees(each, true) for each in shown[one.digest]):
+            continue
+        repair = work.asked.repairs(Kind.WRONG_PAPERS)
+        mend = partial(consistency.describe, work.repository, one.digest, true)
+        if not repair or await work.catalog.commit(mend):
+            why = "lists show other things of it than its bytes say"
+            work.found(Kind.WRONG_PAPERS, one.digest, why, repaired=repair)
+
+
+def _agrees(shown: consistency.Description, true: consistency.Description) -> bool:
+    return shown.artifact_type == true.artifact_type and same_entry(shown.entry, true.entry)
 
 
 def _by_witness(stated: Iterable[Link]) -> Mapping[Digest | str, set[Link]]:
@@ -173,7 +217,7 @@ async def _tags(work: Work) -> None:
 
 
 async def _some_tags(work: Work, page: Sequence[Row]) -> None:
-    for name, digest, media_type in map(check.tag, page):
+    for name, digest, media_type in check.tags(page):
         if media_type is None:
             if await _still_dangles(work, name, digest):
                 work.found(Kind.DANGLING_TAG, name, f"names {digest}", repaired=False)
@@ -223,11 +267,12 @@ async def _stray_links(work: Work) -> None:
     async for page in work.catalog.pages(check.UNWITNESSED, *start):
         for row in page:
             assert isinstance(row[0], bytes)
-            await _stray(work, links.stated_by(row[0]))
+            witness = digests.read_bytes(row[0])
+            if witness is not None:
+                await _stray(work, witness)
 
 
-async def _stray(work: Work, witness: Digest | str) -> None:
-    digest = Digest(witness)
+async def _stray(work: Work, digest: Digest) -> None:
     repair = work.asked.repairs(Kind.STRAY_LINKS)
     if repair:
         change = partial(

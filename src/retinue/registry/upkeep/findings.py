@@ -10,23 +10,40 @@ MOST_FINDINGS = 10_000
 class Kind(StrEnum):
     """What is wrong."""
 
+    CATALOG = "damaged catalog"
+    MALFORMED = "malformed row"
+    NO_REPOSITORY = "rows of no repository"
     MISSING_BYTES = "missing bytes"
     DAMAGED_BYTES = "damaged bytes"
     WRONG_LOCATION = "wrong location"
     WRONG_SIZE = "wrong size"
+    WRONG_OBJECT = "wrong object"
+    WRONG_TIME = "wrong time"
+    SURPLUS_BYTES = "surplus bytes"
     QUARANTINED = "quarantined"
     UNREADABLE = "unreadable manifest"
     WRONG_LINKS = "wrong links"
     WRONG_TYPE = "wrong artifact type"
+    WRONG_MEDIA_TYPE = "wrong media type"
     MISSING_PART = "missing part"
     STRAY_LINKS = "stray links"
     WRONG_PAPERS = "wrong list of papers"
     DANGLING_TAG = "dangling tag"
+    LIVE_TRASH = "trash in use"
+    LOST_UPLOAD = "lost upload"
     STRAY_FILE = "stray file"
     STRAY_UPLOAD = "stray upload"
 
 
-LINKS = frozenset({Kind.WRONG_LINKS, Kind.WRONG_TYPE, Kind.STRAY_LINKS, Kind.WRONG_PAPERS})
+LINKS = frozenset(
+    {
+        Kind.WRONG_LINKS,
+        Kind.WRONG_TYPE,
+        Kind.WRONG_MEDIA_TYPE,
+        Kind.STRAY_LINKS,
+        Kind.WRONG_PAPERS,
+    }
+)
 """What is derived from bytes, and made anew from them."""
 
 HARMLESS = frozenset({Kind.STRAY_FILE, Kind.STRAY_UPLOAD})

@@ -9,10 +9,17 @@ from functools import partial
 
 from retinue.registry.catalog import check, objects
 from retinue.registry.catalog.check import StoredObject
-from retinue.registry.catalog.db import Catalog, Change
+from retinue.registry.catalog.db import Catalog, CatalogUnavailable, Change
 from retinue.registry.catalog.look import look
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.upkeep.checklinks import check_links
+from retinue.registry.upkeep.checkrows import (
+    Rows,
+    check_database,
+    check_objects_shapes,
+    check_rows,
+    check_shapes,
+)
 from retinue.registry.upkeep.checks import Checks
 from retinue.registry.upkeep.checkstore import check_store
 from retinue.registry.upkeep.findings import Finding, FsckReport, Kind
@@ -20,12 +27,28 @@ from retinue.registry.upkeep.soundness import Problem, file_problem, judged_rows
 
 
 async def fsck(catalog: Catalog, blobs: BlobStore, checks: Checks) -> FsckReport:
-    """Look at everything once. Raises CatalogUnavailable, StorageFailed."""
+    """Look at everything once. Raises CatalogUnavailable (unless that is what the database finds
+    wrong with itself), StorageFailed."""
     report = FsckReport()
+    rows = Rows(catalog, report, checks.now, checks.repair)
+    sound = await check_database(rows)
+    try:
+        await _look(catalog, blobs, checks, rows)
+    except CatalogUnavailable as problem:
+        if sound:
+            raise
+        rows.found(Kind.CATALOG, "", f"nothing more could be looked at: {problem}", safe=False)
+    return report
+
+
+async def _look(catalog: Catalog, blobs: BlobStore, checks: Checks, rows: Rows) -> None:
+    report = rows.report
+    await check_shapes(rows)
     await check_store(catalog, blobs, checks, report)
     await _objects(catalog, blobs, checks, report)
+    await check_rows(rows, blobs)
+    await check_objects_shapes(rows)
     await check_links(catalog, checks, report)
-    return report
 
 
 async def _objects(catalog: Catalog, blobs: BlobStore, checks: Checks, report: FsckReport) -> None:

@@ -4,6 +4,7 @@ import json
 
 from msgspec import Struct
 
+from retinue import strictjson
 from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest, Unreadable
@@ -11,6 +12,7 @@ from retinue.oci.readers import table
 from retinue.oci.referrers import referrer_entry
 from retinue.registry.catalog.papers import MAX_ENTRY
 from retinue.registry.storage.blobstore import BlobStore
+from retinue.strictjson import InvalidJson
 
 
 class Damaged(Struct, frozen=True):
@@ -30,6 +32,30 @@ def read_stored(digest: Digest, media_type: str, body: bytes) -> Manifest | Dama
         return table.read(body, media_type, algorithm)
     except Unreadable as error:
         return error
+
+
+def read_by_its_word(digest: Digest, body: bytes) -> Manifest | None:
+    """The same by the media type that the bytes state; None when they state none, or wrongly."""
+    try:
+        value = strictjson.loads(body)
+        stated = value.get("mediaType") if isinstance(value, dict) else None
+        if not isinstance(stated, str):
+            return None
+        return table.read(body, stated, digests.algorithm(digest))
+    except (InvalidJson, Unreadable):
+        return None
+
+
+def same_entry(entry: str | None, true: str | None) -> bool:
+    """Whether a list may show `entry`; None is made anew whenever it is asked for."""
+    if entry is None or entry == true:
+        return True
+    try:
+        return true is not None and bool(
+            strictjson.loads(entry.encode()) == strictjson.loads(true.encode())
+        )
+    except InvalidJson:
+        return False
 
 
 def entry_of(manifest: Manifest) -> str | None:

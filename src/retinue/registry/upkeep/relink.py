@@ -33,7 +33,7 @@ async def relink(catalog: Catalog, *, now: int, grace: int) -> Relinked:
     """Extract every link anew that is of another version than ours; can be run again any time."""
     done = Relinked()
     async for page in catalog.pages(check.OLD_MANIFESTS, links.VERSION, 0):
-        stored = [check.stored_manifest(row) for row in page]
+        stored = check.stored_manifests(page)
         for repository in sorted({one.repository for one in stored}):
             here = [one for one in stored if one.repository == repository]
             for start in range(0, len(here), BODIES):
