@@ -24,7 +24,7 @@ LARGE, OTHER = b"l" * 5000, b"o" * 5000
 TYPE = "application/vnd.example.paper"
 A, B = image(LAYER), image(OTHER_LAYER)
 BOTH = index(A, B)
-PAPER = artifact(A, artifact_type=TYPE)
+PAPER = artifact(A, kind=TYPE)
 ABSENT = digests.of(b"absent")
 DAMAGES = (*OF_BYTES, *OF_ROWS)
 

@@ -15,9 +15,10 @@ from retinue.registry.access.gate import Gate
 from retinue.registry.access.principal import ANONYMOUS, Principal
 from retinue.registry.access.rules import Rules, as_like, parse_rule, ranges
 from retinue.registry.catalog import reads, referrers
+from retinue.registry.catalog.db import Change
 from retinue.registry.http.entry import Entry
 from retinue.registry.http.table import TABLE
-from rig import NAME, Rig
+from rig import NAME, Rig, statement
 
 ABSENT = digests.of(b"absent")
 
@@ -352,3 +353,39 @@ async def test_22_papers_of_a_type_are_found_behind_pages_of_others(
     found = (await rig.call("GET", f"{path}?artifactType=application/vnd.rare")).json
     assert [each["digest"] for each in found["manifests"]] == [rare.digest]
     assert await rig.referrers(subject.digest) == {each.digest for each in (*papers, rare)}
+
+
+@pytest.mark.parametrize(
+    "harm", ["update object_bytes set body = :raw", "delete from object_bytes"]
+)
+@pytest.mark.parametrize("query", ["", "?artifactType=application/vnd.example"])
+async def test_21_a_list_never_lacks_a_damaged_paper_in_silence(
+    rig: Rig, harm: str, query: str
+) -> None:
+    """One whose entry is made from its bytes; 404 would send clients to a fallback tag."""
+    await rig.basics()
+    subject = image()
+    await rig.push(subject, "v1")
+    large = {"note": "n" * 9000}
+    paper = artifact(subject, kind="application/vnd.example", annotations=large)
+    await rig.push(paper)
+    path = f"/v2/{NAME}/referrers/{subject.digest}{query}"
+    whole = (await rig.call("GET", path)).body
+    where = " where object = (select object from manifest where digest = :digest)"
+    given = (b"?",) if ":raw" in harm else ()
+    await change(rig, harm + where, *given, digests.to_bytes(paper.digest))
+    rig.restart()
+    for _ in range(2):  # the first finds the damage, the second what is quarantined
+        answer = await rig.call("GET", path)
+        assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    await rig.push(paper)
+    assert (await rig.call("GET", path)).body == whole
+
+
+async def change(rig: Rig, text: str, *args: object) -> None:
+    sql = statement(text)
+
+    def harm() -> Change[None]:
+        yield sql, args
+
+    await rig.catalog.commit(harm)

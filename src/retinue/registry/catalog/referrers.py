@@ -105,6 +105,9 @@ SMALL_BODIES = bulk("""
     join manifest m on m.repository = :repository and m.digest = unhex(e.value ->> 0)
     join object o on o.id = m.object and o.size <= :most
     join object_bytes b on b.object = o.id where o.quarantined is null""")
+_LISTED = Sql("""
+    select 1 from repository r join paper p on p.repository = r.id and p.digest = :digest
+    where r.name = :name limit 1""")
 TAGGED = Sql("""
     select t.digest from repository r join tag t on t.repository = r.id and t.name = :tag
     where r.name = :name""")
@@ -137,3 +140,8 @@ async def tagged(catalog: Catalog, name: str, tag: str) -> Digest | None:
     """What a tag names."""
     row = await catalog.one(TAGGED, tag, name)
     return None if row is None else digests.from_bytes(cast("bytes", row[0]))
+
+
+async def is_listed(catalog: Catalog, name: str, paper: Digest) -> bool:
+    """Whether any list of a repository has it."""
+    return await catalog.one(_LISTED, digests.to_bytes(paper), name) is not None

@@ -50,6 +50,14 @@ class BlobUnknown(RetinueError):
         self.digest = digest
 
 
+class PaperDamaged(RetinueError):
+    """A list has a paper that cannot be described: without it the list would be wrong."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(f"the stored copy of the paper {digest} is damaged; push or delete it")
+        self.digest = digest
+
+
 class ManifestInvalid(RetinueError):
     """The body is no manifest that can be stored here."""
 

@@ -88,6 +88,7 @@ TABLE: dict[type[RetinueError], tuple[int, Code | str]] = {
     content.RepositoryUnknown: (404, Code.NAME_UNKNOWN),
     content.ManifestUnknown: (404, Code.MANIFEST_UNKNOWN),
     content.BlobUnknown: (404, Code.BLOB_UNKNOWN),
+    content.PaperDamaged: (503, UNAVAILABLE),  # a 404 would mean: no such API, look elsewhere
     content.ManifestInvalid: (400, Code.MANIFEST_INVALID),
     content.ManifestDigestMismatch: (400, Code.DIGEST_INVALID),
     content.ManifestTooLarge: (413, Code.SIZE_INVALID),

@@ -10,7 +10,7 @@ import pytest
 from retinue.files import Bytes, Calls
 from retinue.oci import digest as digests
 from retinue.registry.storage import places
-from retinue.registry.storage.blobstore import StorageFailed, UploadBusy
+from retinue.registry.storage.blobstore import CopyLost, StorageFailed, UploadBusy
 from retinue.registry.storage.direct import BLOCK, DIRECT_FROM, SPAN
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.storage.places import InvalidPlace
@@ -168,15 +168,19 @@ async def test_foreign_files_are_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "x" * 101, "a\0"])
 async def test_names_that_the_store_cannot_have_given_out(tmp_path: Path, name: str) -> None:
+    """Nothing is stored under them; a row that has one must end no upkeep."""
     store = FileBlobStore(tmp_path, threads=1)
     with pytest.raises(InvalidPlace):
         await store.upload(name)
-    with pytest.raises(InvalidPlace):
-        await store.discard(name)
-    with pytest.raises(InvalidPlace):
-        await store.locate(name)
-    with pytest.raises(InvalidPlace):
-        await store.remove(name)
+    assert await store.locate(name) is None
+    assert await store.received(name) is None
+    with pytest.raises(CopyLost):
+        async with store.read(name):
+            pass
+    before = sorted(tmp_path.rglob("*"))
+    await store.discard(name)
+    await store.remove(name)
+    assert sorted(tmp_path.rglob("*")) == before
     await store.close()
 
 

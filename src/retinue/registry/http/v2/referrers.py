@@ -16,6 +16,7 @@ from typing import NamedTuple
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.oci.digest import Digest
+from retinue.oci.manifest import Unreadable
 from retinue.oci.readers.table import read
 from retinue.oci.reference import valid_name
 from retinue.oci.referrers import referrer_entry
@@ -23,7 +24,7 @@ from retinue.registry.catalog import reads, referrers
 from retinue.registry.catalog.referrers import Body, Paper, State
 from retinue.registry.content import pull
 from retinue.registry.content.cache import Entry
-from retinue.registry.content.errors import NameInvalid
+from retinue.registry.content.errors import NameInvalid, PaperDamaged
 from retinue.registry.content.services import Services
 from retinue.registry.http.exchange import UNCHANGED, Request, Response
 from retinue.wire import paths
@@ -174,13 +175,21 @@ def sound(each: Body) -> bool:
 
 
 async def described(services: Services, name: str, paper: bytes) -> str | None:
-    """The entry of a paper that is too large for the list's own table; None: it is gone by now."""
+    """The entry of a paper that is too large for the list's own table; None: it is gone by now.
+
+    Raises PaperDamaged: a list that lacks it would say that it does not exist.
+    """
     digest = digests.from_bytes(paper)
     found = await reads.manifest_by_digest(services.catalog, name, digest)
     if found is None:
+        if await referrers.is_listed(services.catalog, name, digest):
+            raise PaperDamaged(digest)
         return None
-    body = (await pull.entry(services, found)).body
-    manifest = read(body, found.media_type, digests.algorithm(digest))
+    try:
+        body = (await pull.entry(services, found)).body
+        manifest = read(body, found.media_type, digests.algorithm(digest))
+    except (pull.Corrupt, Unreadable) as error:
+        raise PaperDamaged(digest) from error
     return json.dumps(referrer_entry(manifest), separators=(",", ":"))
 
 
