@@ -25,7 +25,7 @@ INTEGRITY = Sql(
     limit :most""",
     scans=True,
 )
-_REINDEX = Sql("reindex", postgres="select 1")
+_REINDEX = Sql("reindex", postgres="select 1", scans=True)
 MANIFESTS = Sql("""
     select m.id, m.repository, m.digest, o.digest from manifest m
     left join object o on o.id = m.object
@@ -43,9 +43,12 @@ UPLOADS = Sql("""
 TIMES = Sql("""
     select id, digest, scrubbed from object where location is not null and id > :after
     order by id limit :most""")
-_DESCRIBED = bulk("""
+_DESCRIBED = bulk(
+    """
     select p.digest, p.artifact_type, p.entry from json_each(:digests) e
-    join paper p on p.repository = :repository and p.digest = unhex(e.value ->> 0)""")
+    join paper p on p.repository = :repository and p.digest = unhex(e.value ->> 0)""",
+    grows="subjects of a paper",
+)
 _RETYPE = Sql("""
     update manifest set media_type = :media_type
     where repository = :repository and digest = :digest and media_type = :before returning id""")

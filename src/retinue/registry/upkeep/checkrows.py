@@ -42,7 +42,7 @@ class Rows(Struct, frozen=True):
 async def check_database(work: Rows) -> bool:
     """What the database finds itself; False when it cannot even be asked for all of it."""
     try:
-        told = await work.catalog.rows(consistency.INTEGRITY, consistency.MOST)
+        told = await work.catalog.scan(consistency.INTEGRITY, consistency.MOST)
     except CatalogUnavailable as problem:
         work.found(Kind.CATALOG, "", f"restore a backup: {problem}", safe=False)
         return False
