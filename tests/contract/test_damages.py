@@ -15,8 +15,9 @@ from damages import LEFT, NO, YES, Damage, Files
 from retinue.oci import digest as digests
 from retinue.oci import names
 from retinue.registry.catalog.opening import sqlite_path
+from retinue.registry.upkeep.checks import Checks
 from retinue.registry.upkeep.findings import FsckReport, Kind
-from retinue.registry.upkeep.fsck import Checks, fsck
+from retinue.registry.upkeep.fsck import fsck
 from rig import HOUR, NAME, Answer, Rig
 
 LAYER, OTHER_LAYER = b"a layer", b"another layer"

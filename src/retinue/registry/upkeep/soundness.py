@@ -37,7 +37,7 @@ def row_problem(one: StoredObject, body: bytes | None) -> Problem | None:
     actual = digests.of(body, digests.algorithm(one.digest))
     if actual != one.digest:
         return Problem(Kind.DAMAGED_BYTES, f"its {len(body)} bytes hash to {actual}", seen=body)
-    return _size_problem(one, len(body))
+    return _size_problem(one, len(body), body)
 
 
 async def file_problem(
@@ -69,10 +69,11 @@ async def _hash_problem(one: StoredObject, location: str, blobs: BlobStore) -> P
     return _size_problem(one, size)
 
 
-def _size_problem(one: StoredObject, size: int) -> Problem | None:
+def _size_problem(one: StoredObject, size: int, seen: bytes | None = None) -> Problem | None:
     if size == one.size:
         return None
-    return Problem(Kind.WRONG_SIZE, f"has {size} bytes, and {one.size} in the catalog", size)
+    what = f"has {size} bytes, and {one.size} in the catalog"
+    return Problem(Kind.WRONG_SIZE, what, size, seen)
 
 
 async def unsound_rows(
