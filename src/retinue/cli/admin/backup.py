@@ -52,6 +52,6 @@ async def _backup(args: argparse.Namespace) -> "CopyReport":
     from retinue.cli.admin.store import now, store
     from retinue.registry.upkeep.backup import Source, backup
 
-    async with store(args) as opened:
+    async with store(args, holds=True) as opened:
         source = Source(opened.catalog, opened.config.catalog, opened.config.data)
         return await backup(source, args.target, clock=now, link=not args.copy, verify=args.verify)

@@ -11,6 +11,12 @@ from types import ModuleType
 from retinue.errors import RetinueError
 from retinue.registry.catalog import sqlite
 from retinue.registry.catalog.db import Catalog
+from retinue.registry.catalog.readonly import (
+    ReadOnly,
+    SqliteLooked,
+    on_read_only_disk,
+    require_ours,
+)
 
 SQLITE = "sqlite:"
 POSTGRES = ("postgresql://", "postgres://")
@@ -82,6 +88,46 @@ async def open_catalog(
     await postgres.upgrade(database, entropy)
     opened: Catalog = postgres.PostgresCatalog(database, durable=durable, random=random.random)
     return opened
+
+
+async def look_at_catalog(database: str) -> Catalog:
+    """The same without any change: nothing is migrated, and nothing can be committed.
+
+    Raises ForeignData too, where there is no catalog.
+    """
+    catalog = _looked(database)
+    try:
+        await require_ours(catalog)
+    except BaseException:
+        await catalog.close()
+        raise
+    return catalog
+
+
+async def open_as_it_is(database: str) -> Catalog:
+    """Without migrating it; on a file system where nothing can be written it is only looked at.
+
+    Raises what `look_at_catalog` does.
+    """
+    looked = await look_at_catalog(database)
+    path = sqlite_path(database)
+    if path is not None and on_read_only_disk(path):
+        return looked
+    await looked.close()
+    if path is not None:
+        return sqlite.SqliteCatalog(sqlite.SqliteFile(path))
+    driver = _postgres(database)
+    opened: Catalog = driver.PostgresCatalog(database, durable=True, random=random.random)
+    return opened
+
+
+def _looked(database: str) -> Catalog:
+    path = sqlite_path(database)
+    if path is not None:
+        return SqliteLooked(sqlite.SqliteFile(path))
+    driver = _postgres(database)
+    made: Catalog = driver.PostgresCatalog(database, durable=True, random=random.random)
+    return ReadOnly(made)
 
 
 def migrate_now(database: str, *, entropy: Callable[[int], bytes] = os.urandom) -> Sequence[int]:

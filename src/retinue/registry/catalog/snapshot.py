@@ -12,6 +12,7 @@ from retinue.oci import digest as digests
 from retinue.oci.digest import Digest
 from retinue.registry.catalog.db import CatalogUnavailable, Change, Row, Sql
 from retinue.registry.catalog.groupcommit import FAILURES
+from retinue.registry.catalog.readonly import connect
 from retinue.registry.catalog.sqlite import SqliteFile
 
 PAGE = 500
@@ -67,7 +68,8 @@ def vacuum_into(source: Path, target: Path) -> None:
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        connection = SqliteFile(source).writer()
+        connection = connect(SqliteFile(source))
+        connection.execute("pragma query_only = off")  # it takes the copy for a change
         try:
             connection.execute("vacuum into ?", (str(target),))
         finally:

@@ -6,7 +6,7 @@ import stat
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ class FileBlobStore:
 
     `durable`: what `keep` returned survives a power loss; without, only the end of the process.
     `threads` bounds the calls that block at one time, and the memory for writing: 1 MiB each.
-    Several processes may share the folder.
+    Several processes may share the folder. `looking`: it is left as it is, whatever it lacks.
     """
 
     def __init__(
@@ -46,16 +46,18 @@ class FileBlobStore:
         identity: str = "",
         durable: bool = True,
         threads: int = 16,
+        looking: bool = False,
         calls: Calls = CALLS,
     ) -> None:
-        if not identity:
+        if not identity and not looking:
             make_folders(root, calls=calls)
         self._root = Home(root, identity, calls)
         self._durable = durable
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
         self._hashes = RunningHashes()
         self._writing = 0
-        _make_places(self._root)
+        if not looking:
+            _make_places(self._root)
 
     async def close(self) -> None:
         """Wait for calls under way and let go of the folder."""
@@ -157,12 +159,12 @@ class FileBlobStore:
 
     def _copies(self) -> Iterator[Found]:
         for folder in places.FANOUT:
-            for name, status in self._root.entries(f"{places.BLOBS}/{folder}"):
+            for name, status in _entries(self._root, f"{places.BLOBS}/{folder}"):
                 if places.is_location(f"{folder}/{name}"):
                     yield _found(f"{folder}/{name}", status)
 
     def _sessions(self) -> Iterator[Found]:
-        for name, status in self._root.entries(places.UPLOADS):
+        for name, status in _entries(self._root, places.UPLOADS):
             if places.is_session(name):
                 yield _found(name, status)
 
@@ -318,6 +320,12 @@ def _both(incoming: Incoming, parts: Sequence[bytes]) -> Digest | None:
     digest = incoming.update(parts)
     incoming.write(parts)
     return digest
+
+
+def _entries(root: Root, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """None where there is no such folder: a store that is only looked at makes none."""
+    with suppress(FileNotFoundError):
+        yield from root.entries(folder)
 
 
 def _found(name: str, status: os.stat_result) -> Found:

@@ -22,6 +22,7 @@ from retinue.files import Root, make_folders
 from retinue.registry.catalog import check, meta, snapshot, trash
 from retinue.registry.catalog.db import Catalog, Freeing
 from retinue.registry.catalog.opening import sqlite_path
+from retinue.registry.catalog.readonly import CatalogReadOnly
 from retinue.registry.catalog.snapshot import Copy
 from retinue.registry.storage import copying, places
 from retinue.registry.storage.copying import CopyDamaged
@@ -122,7 +123,10 @@ class Copying:
 
 
 class Hold:
-    """No file is removed while this is renewed in time."""
+    """No file is removed while this is renewed in time.
+
+    A catalog that is only looked at lies where nothing can be removed either: there it is none.
+    """
 
     def __init__(self, catalog: Catalog, name: str, target: Path, clock: Callable[[], int]) -> None:
         self._catalog = catalog
@@ -130,15 +134,19 @@ class Hold:
         self._target = target
         self._clock = clock
         self._renewed = 0
+        self._needed = True
 
     async def take(self) -> None:
         self._renewed = self._clock()
-        await self._catalog.commit(partial(trash.hold, self._name, self._renewed + HOLD))
+        try:
+            await self._catalog.commit(partial(trash.hold, self._name, self._renewed + HOLD))
+        except CatalogReadOnly:
+            self._needed = False
 
     async def renew(self, *, now_or_never: bool = False) -> None:
         """Called often; raises HoldLost when it ran out."""
         now = self._clock()
-        if now - self._renewed < HOLD // 4 and not now_or_never:
+        if not self._needed or (now - self._renewed < HOLD // 4 and not now_or_never):
             return
         if not await self._catalog.commit(partial(trash.renew, self._name, now, now + HOLD)):
             raise HoldLost(self._target)
@@ -148,7 +156,8 @@ class Hold:
         return self._clock()
 
     async def release(self) -> None:
-        await self._catalog.commit(Freeing(trash.release, self._name, self._clock()))
+        if self._needed:
+            await self._catalog.commit(Freeing(trash.release, self._name, self._clock()))
 
 
 async def _copy_all(source: Source, target: Path, hold: Hold, work: Copying) -> None:
