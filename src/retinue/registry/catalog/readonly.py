@@ -68,6 +68,7 @@ class ReadOnly:
         self.pages = catalog.pages
         self.scan = catalog.scan
         self.gone = catalog.gone
+        self.full = catalog.full
         self.generation = catalog.generation
         self.close = catalog.close
 
@@ -135,6 +136,9 @@ class SqliteLooked:
         if self._still is not None and _still(self._file.path) != self._still:
             return f"{self._file.path} was changed while it was read as one that does not change"
         return None
+
+    def full(self) -> None:
+        """It takes no room."""
 
     async def close(self) -> None:
         await get_running_loop().run_in_executor(None, self._release)
