@@ -135,6 +135,7 @@ CODES: Mapping[str, int] = {
     "retinue.registry.catalog.opening.DatabaseMalformed": USAGE,
     "retinue.registry.catalog.opening.DatabaseUnknown": USAGE,
     "retinue.registry.catalog.opening.DriverMissing": UNSUPPORTED,
+    "retinue.registry.catalog.readonly.CatalogReadOnly": LOCAL,
     "retinue.registry.catalog.sqlite.LibraryTooOld": UNSUPPORTED,
     "retinue.registry.config.BadOption": USAGE,
     "retinue.registry.config.UnknownOption": USAGE,
