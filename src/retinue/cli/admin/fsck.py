@@ -24,7 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="repair what is safe: derive links anew, stop serving damaged bytes, drop leftovers",
+        help="repair what is safe: derive links anew, stop serving damaged bytes and serve whole"
+        " ones again, drop leftovers",
     )
     parser.add_argument(
         "--rebuild-links", action="store_true", help="repair only what is derived from manifests"
