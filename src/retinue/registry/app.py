@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from msgspec.structs import replace
 from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
-from retinue.registry.catalog.db import Catalog
-from retinue.registry.catalog.opening import keep_reserve, open_catalog
+from retinue.registry.catalog.db import Catalog, CatalogUnavailable
+from retinue.registry.catalog.opening import keep_reserve, open_catalog, sqlite_path
 from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
@@ -53,6 +53,8 @@ from retinue.registry.worker import Task, Worker
 
 CERTIFICATE_SECONDS = 5.0
 SCRUB_TURN = 60.0
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to reach a catalog at a start, at most."""
 _log = logging.getLogger("retinue.server")
 
 
@@ -269,7 +271,8 @@ def serve(config: Config) -> int:
     os.umask(0o077)
     require_finished(config.data)
     gate_files = (config.htpasswd, config.tls_cert, config.tls_key, users_file(config))
-    prepare(config.catalog, config.data, (file for file in gate_files if file is not None))
+    files = [file for file in gate_files if file is not None]
+    _patiently(config, partial(prepare, config.catalog, config.data, files))
     password = make_admin(config)
     gate(config, time.monotonic, Metrics())
     keep_reserve(config.catalog)
@@ -286,6 +289,27 @@ def serve(config: Config) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def _patiently(config: Config, start: Callable[[], None]) -> None:
+    """A server of the catalog that starts at the same time, or again, is waited for.
+
+    Raises CatalogUnavailable when that was too long, or it is a file.
+    """
+    end = time.monotonic() + config.database_wait
+    pause = 0.5
+    while True:
+        try:
+            start()
+        except CatalogUnavailable as problem:
+            left = end - time.monotonic()
+            if sqlite_path(config.catalog) is not None or left <= 0:
+                raise
+            pause = min(left, LONGEST_PAUSE, 2 * pause)
+            _log.warning("%s; the next attempt is in %.1f s", problem, pause)
+            time.sleep(pause)
+        else:
+            return
 
 
 def _end(*_args: object) -> None:

@@ -73,6 +73,9 @@ class Config:
     database: str = option(
         "", TEXT, "sqlite:PATH or postgresql://…; by default catalog.db in the data folder"
     )
+    database_wait: float = option(
+        60.0, DURATION, "time that a start waits for a PostgreSQL server that does not answer"
+    )
     workers: int = option(0, COUNT, "worker processes; 0: one for each core")
     threads: int = option(4, COUNT, "threads for file work in each worker", least=1)
     pin: bool = option(True, SWITCH, "one worker for each core: keep its network threads there")

@@ -82,5 +82,10 @@ async def links_version(catalog: Catalog) -> int:
     return int(await _value(catalog, "links_version"))
 
 
+def note_write(now: int) -> Change[None]:
+    """Shows that the catalog can be written; nothing reads it."""
+    yield WRITE, ("written", str(now))
+
+
 def set_links_version(version: int) -> Change[None]:
     yield WRITE, ("links_version", str(version))

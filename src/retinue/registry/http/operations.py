@@ -1,38 +1,30 @@
 """For whoever operates the registry: is it alive, is it ready, how is it doing."""
 
 from collections.abc import Collection, Mapping
+from time import monotonic
 
 from retinue.registry.access.gate import Denied, Unauthenticated
 from retinue.registry.access.principal import Principal
 from retinue.registry.access.rules import EVERYBODY, USERS
-from retinue.registry.catalog import reads
-from retinue.registry.catalog.db import CatalogUnavailable
 from retinue.registry.content.services import Services
 from retinue.registry.http.entry import Handler, Methods
 from retinue.registry.http.exchange import Request, Response
+from retinue.registry.http.readiness import Readiness
 from retinue.registry.metrics import Shared, exposition
-from retinue.registry.storage.blobstore import StorageFailed
 
 _TEXT = ("content-type", "text/plain; charset=utf-8")
-_GONE = b"the catalog was moved or deleted\n"
 _METRICS = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 
 
 def table(shared: Shared) -> Mapping[str, Methods]:
     """`shared`: what all processes of this server count in, and whether they drain."""
+    readiness = Readiness(monotonic)
 
     async def ready(services: Services, _request: Request, _name: str, _rest: str) -> Response:
         if shared.draining:
             return Response(503, [_TEXT], b"draining\n")
-        try:
-            await reads.alive(services.catalog)
-            await services.blobs.require()
-        except CatalogUnavailable:
-            gone = services.catalog.gone() is not None
-            return Response(503, [_TEXT], _GONE if gone else b"the catalog does not answer\n")
-        except StorageFailed:
-            return Response(503, [_TEXT], b"the blobs were moved or deleted\n")
-        return Response(200, [_TEXT], b"ready\n")
+        verdict = await readiness.verdict(services)
+        return Response(200 if verdict.ready else 503, [_TEXT], f"{verdict.text}\n".encode())
 
     async def metrics(services: Services, request: Request, _name: str, _rest: str) -> Response:
         _require_reader(services.config.metrics_readers, request.principal)

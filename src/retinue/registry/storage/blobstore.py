@@ -51,6 +51,10 @@ class StorageFailed(RetinueError):
         self.reason = reason
 
 
+class StorageFull(StorageFailed):
+    """There is no room left, or none that this user may take."""
+
+
 class UploadBusy(StorageFailed):
     """Another writer still has the session open. Trying again later helps."""
 

@@ -1,6 +1,7 @@
 """Blobs as files of one folder. Layout and names: `places`; durability: `incoming`."""
 
 import asyncio
+import errno
 import os
 import stat
 import threading
@@ -15,7 +16,7 @@ from typing import TypeAlias, TypeVar
 from retinue.files import CALLS, Calls, Root, UnsafePath, make_folders
 from retinue.oci.digest import Digest
 from retinue.registry.storage import places
-from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, StorageFailed
+from retinue.registry.storage.blobstore import CopyLost, Kept, LocalFile, StorageFailed, StorageFull
 from retinue.registry.storage.hashes import RunningHashes
 from retinue.registry.storage.identity import Home
 from retinue.registry.storage.incoming import Incoming
@@ -240,6 +241,9 @@ class FileUpload:
             await asyncio.shield(self._run("close upload", self._incoming.close))
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 class _Failing:
     """Says what failed: OSError becomes StorageFailed."""
 
@@ -251,7 +255,8 @@ class _Failing:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, OSError):
-            raise StorageFailed(self._action, error.strerror or str(error)) from error
+            failed = StorageFull if error.errno in _FULL else StorageFailed
+            raise failed(self._action, error.strerror or str(error)) from error
 
 
 class _Reader:
