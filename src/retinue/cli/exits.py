@@ -146,6 +146,7 @@ CODES: Mapping[str, int] = {
     "retinue.registry.http.traces.TracingMissing": UNSUPPORTED,
     "retinue.registry.storage.blobstore.CopyLost": WRONG_CONTENT,
     "retinue.registry.storage.blobstore.StorageFailed": LOCAL,
+    "retinue.registry.storage.blobstore.StorageFull": LOCAL,
     "retinue.registry.storage.blobstore.UploadBusy": CONFLICT,
     "retinue.registry.storage.blobstore.UploadLost": MISSING,
     "retinue.registry.storage.copying.CopyDamaged": WRONG_CONTENT,
