@@ -1,12 +1,8 @@
-"""Kill a busy registry again and again, and look whether it kept every promise.
+"""Break what a busy registry stands on, again and again, and look whether it kept every promise.
 
-Each round: start `retinue serve` on the same folder, let clients push, tag, attach and delete while
-collection runs, `kill -9` the whole process group at a random moment, start again, compare all that
-was acknowledged with what is served, and run fsck. With `--full-disk` the folder lies on a small
-filesystem that fills up instead; with `--short-writes` the system cuts the server's writes short
-at a random size of file and fails those after; with `--repair` an impatient operator repairs beside
-all that; with `--away` the data folder is not there for a while, and the catalog is elsewhere. Run
-by `scripts/faults`.
+Each round starts `retinue serve`, lets clients push, tag, attach and delete while collection runs,
+does one thing to it at a random moment, and then compares all that was acknowledged with what is
+served. A round that this machine has no means for is left out, and says why. Run by `scripts/faults`.
 """
 
 import argparse
@@ -14,207 +10,133 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults.clients import Client, Promises, verify
-from faults.server import Server, small_disk
+from faults import clocks, crashes, damage, outages
+from faults.clients import Promises
+from faults.scene import Scene
+from faults.system import Unable
 
-CLIENTS = 6
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    name: str
+    run: Callable[[Scene], int]
+    """Returns how many promises were checked; raises AssertionError for a broken one."""
+    does: str
+    holds: str
+    times: int = 2
+
+    @property
+    def option(self) -> str:
+        return "--" + self.name.replace(" ", "-")
+
+
+ROUNDS = (
+    Round(
+        "kill", crashes.kill, "kill -9 of the whole process group",
+        "all that was acknowledged is there after a restart; fsck finds nothing", 200,
+    ),
+    Round(
+        "full disk", crashes.full_disk, "the disk fills up",
+        "the same, once there is room",
+    ),
+    Round(
+        "short writes", crashes.short_writes, "writes are cut short, then fail",
+        "the same, without the limit",
+    ),
+    Round(
+        "repair", crashes.repairs, "kill -9 between a copy and its row, beside fsck --repair",
+        "an upload that was ended after the restart is there when the trash is empty",
+    ),
+    Round(
+        "storage away at start", outages.storage_away_at_start, "the data folder is empty at start",
+        "no 'ready'; all is served, and fsck finds nothing, once it is mounted",
+    ),
+    Round(
+        "storage away", outages.storage_away_while_serving, "the data folder is empty for a while",
+        "no wrong byte meanwhile; the same once it is back",
+    ),
+    Round(
+        "read errors", damage.unreadable, "a stored copy cannot be read (EIO)",
+        "fsck passes by; no wrong byte; fsck --repair brings back what can be read again",
+    ),
+    Round(
+        "write errors", damage.unwritable, "every write fails for a while (EIO)",
+        "pushes are taken again without a restart; all that was acknowledged is there",
+    ),
+    Round(
+        "push again", damage.pushed_again, "copies are flipped, cut short, lost, and pushed again",
+        "what is acknowledged again is served, at once and for good",
+    ),
+    Round(
+        "clock", clocks.stepped, "the wall clock is set by a day, and back",
+        "pushes go on; what is tagged, or attached to it, stays",
+    ),
+    Round(
+        "database away", outages.postgres_away, "PostgreSQL is away while workers are replaced",
+        "the registry waits, and serves all again when it is back",
+    ),
+)  # fmt: skip
 
 
 def main() -> int:
     args = _arguments()
     randomness = random.Random(args.seed)
     work = Path(args.work or tempfile.mkdtemp(prefix="retinue-faults-"))
-    kinds = ["kill"] * args.rounds + ["full disk"] * args.full_disk
-    kinds += ["short writes"] * args.short_writes
-    kinds += ["repair"] * args.repair + ["away"] * args.away
-    promises = Promises()
+    planned = [each for each in ROUNDS for _ in range(getattr(args, each.run.__name__))]
+    lasting = Promises()
     checked = 0
-    for number, kind in enumerate(kinds, 1):
-        folder = work / ("kill" if kind == "kill" else f"{kind.split()[0]}-{number}")
-        if kind == "kill":
-            checked += crash_round(folder, promises, randomness, number)
-        else:
-            checked += ROUNDS[kind](folder, randomness, number)
-        print(f"round {number}/{len(kinds)} ({kind}): all promises kept", flush=True)
+    for number, each in enumerate(planned, 1):
+        folder = work / f"{each.name.replace(' ', '-')}-{number}"
+        scene = Scene(folder, work / each.name.replace(" ", "-"), lasting, randomness)
+        try:
+            checked += each.run(scene)
+        except Unable as lack:
+            print(f"round {number}/{len(planned)} ({each.name}): left out: {lack}", flush=True)
+            continue
+        except AssertionError:
+            print(f"broken, by {each.name} (seed {args.seed}); it is to hold: {each.holds}")
+            print(f"the data is in {work}", flush=True)
+            raise
+        print(f"round {number}/{len(planned)} ({each.name}): all promises kept", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
-    print(f"{len(kinds)} rounds, {checked} promises checked, none broken (seed {args.seed})")
+    print(f"{len(planned)} rounds, {checked} promises checked, none broken (seed {args.seed})")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200, help="rounds that end with kill -9")
-    parser.add_argument("--full-disk", type=int, default=2, help="rounds on a disk that fills up")
-    parser.add_argument(
-        "--short-writes", type=int, default=2, help="rounds in which writes are cut short"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    for each in ROUNDS:
+        names = ["--rounds", each.option] if each.run is crashes.kill else [each.option]
+        parser.add_argument(
+            *names,
+            dest=each.run.__name__,
+            type=int,
+            metavar="N",
+            default=None,
+            help=f"{each.does}: {each.holds} [{each.times}]",
+        )
     parser.add_argument(
-        "--repair",
-        type=int,
-        default=4,
-        help="rounds in which fsck --repair runs beside the clients",
-    )
-    parser.add_argument(
-        "--away",
-        type=int,
-        default=2,
-        help="rounds in which the data folder is not there for a while",
+        "--only", action="store_true", help="no rounds but those that are asked for"
     )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--work", help="folder for the data")
-    return parser.parse_args()
-
-
-def crash_round(folder: Path, promises: Promises, randomness: random.Random, number: int) -> int:
-    """Work, kill, start again, verify, fsck."""
-    server = Server.start(folder)
-    stop = work_on(server, promises, randomness, number)
-    time.sleep(randomness.uniform(0.05, 1.5))
-    server.kill()
-    stop()
-    return after(folder, promises)
-
-
-def full_disk_round(folder: Path, randomness: random.Random, number: int) -> int:
-    """Work until the disk is full, then free it, and verify that what was acknowledged is there."""
-    with small_disk(folder, megabytes=24) as mounted:
-        if not mounted:
-            print("full disk: needs root and mount; left out", flush=True)
-            return 0
-        promises = Promises()
-        server = Server.start(folder)
-        stop = work_on(server, promises, randomness, number, large=True)
-        time.sleep(randomness.uniform(1.5, 3))
-        if randomness.random() < 0.5:
-            server.kill()
-        else:
-            server.stop()
-        stop()
-        assert promises.failed, "the disk did not fill up: nothing was tested"
-        subprocess.run(["mount", "-o", "remount,size=400m", str(folder)], check=True)
-        return after(folder, promises)
-
-
-def short_write_round(folder: Path, randomness: random.Random, number: int) -> int:
-    """Work while writes are cut short, lift the limit, and verify what was acknowledged."""
-    promises = Promises()
-    server = Server.start(folder, randomness.randrange(600_000, 3_000_000))
-    stop = work_on(server, promises, randomness, number, large=True)
-    time.sleep(randomness.uniform(1.5, 3))
-    server.kill()
-    stop()
-    assert promises.failed, "no write was cut short: nothing was tested"
-    return after(folder, promises)
-
-
-def repair_round(folder: Path, randomness: random.Random, number: int) -> int:
-    """Work, repair meanwhile, kill, repair what the crash left while clients go on, verify."""
-    promises = Promises()
-    for turn in range(2):
-        server = Server.start(folder)
-        stop = work_on(server, promises, randomness, 2 * number + turn)
-        server.repair()
-        time.sleep(randomness.uniform(0.05, 1.5))
-        server.kill()
-        stop()
-        server.repair()
-    return after(folder, promises)
-
-
-def away_round(folder: Path, randomness: random.Random, number: int) -> int:
-    """The folder of the blobs is away while the registry serves, and when it is started."""
-    promises = Promises()
-    data, moved = folder / "data", folder / "moved"
-    server = Server.start(folder, elsewhere=True)
-    stop = work_on(server, promises, randomness, number, large=True)
-    time.sleep(randomness.uniform(0.5, 1.5))
-    data.rename(moved)
-    time.sleep(randomness.uniform(0.5, 1.5))
-    moved.rename(data)
-    time.sleep(randomness.uniform(0.1, 0.5))
-    server.kill()
-    stop()
-    assert promises.failed, "nothing failed while the folder was away: nothing was tested"
-    data.rename(moved)
-    for made in (False, True):
-        if made:
-            data.mkdir()
-        refused(folder)
-    data.rmdir()
-    moved.rename(data)
-    return after(folder, promises, elsewhere=True)
-
-
-def refused(folder: Path) -> None:
-    """A registry that starts without its blobs would say that all are lost."""
-    try:
-        server = Server.start(folder, elsewhere=True)
-    except AssertionError as problem:
-        if "mount the right folder" not in str(problem):
-            raise
-        return
-    server.kill()
-    raise AssertionError("it started without its folder")
-
-
-ROUNDS: Mapping[str, Callable[[Path, random.Random, int], int]] = {
-    "full disk": full_disk_round,
-    "short writes": short_write_round,
-    "repair": repair_round,
-    "away": away_round,
-}
-
-
-def work_on(
-    server: Server,
-    promises: Promises,
-    randomness: random.Random,
-    number: int,
-    *,
-    large: bool = False,
-) -> Callable[[], None]:
-    """Start the clients; returns the function that waits for their end."""
-    ended = threading.Event()
-    threads = []
-    for name in range(CLIENTS):
-        client = Client(
-            server.port, f"faults/c{name}", promises, randomness.randrange(1 << 30), number
-        )
-        thread = threading.Thread(target=client.work, args=(ended,), kwargs={"large": large})
-        thread.start()
-        threads.append(thread)
-
-    def stop() -> None:
-        ended.set()
-        for thread in threads:
-            thread.join(60)
-            assert not thread.is_alive()
-
-    return stop
-
-
-def after(folder: Path, promises: Promises, *, elsewhere: bool = False) -> int:
-    """Restart, compare what is served with what was acknowledged, and let fsck look."""
-    server = Server.start(folder, elsewhere=elsewhere)
-    try:
-        checked = verify(server.port, promises)
-        server.fsck()
-    except AssertionError:
-        server.kill()
-        print(f"the data of the broken promise is in {folder}", flush=True)
-        raise
-    server.stop()
-    return checked
+    args = parser.parse_args()
+    for each in ROUNDS:
+        if getattr(args, each.run.__name__) is None:
+            setattr(args, each.run.__name__, 0 if args.only else each.times)
+    return args
 
 
 if __name__ == "__main__":

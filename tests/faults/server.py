@@ -8,92 +8,152 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FLAGS = (
     "--workers", "2", "--grace", "4s", "--paper-grace", "4s", "--trash-delay", "1s",
     "--gc-interval", "1s", "--untagged-grace", "4s", "--log-level", "error", "--drain", "5s",
 )  # fmt: skip
+SECONDS = 60.0
+RETINUE = (sys.executable, "-m", "retinue")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Poll what no event tells."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, f"within {SECONDS:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a registry is started: `prefix` stands before its command."""
+
+    folder: Path
+    flags: Sequence[str] = ()
+    prefix: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    database: str = ""
+    port: int = field(default_factory=free_port)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder.parent / f"{self.folder.name}.log"
+
+    @property
+    def place(self) -> list[str]:
+        """The options that say where the data is."""
+        elsewhere = ["--database", self.database] if self.database else []
+        return ["--data", str(self.data), *elsewhere]
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [*self.prefix, *RETINUE, "serve", *self.place]
+        command += ["--listen", f"127.0.0.1:{self.port}", *FLAGS, *self.flags]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self.environment},
+            )
+
+    def fsck(self, *options: str, hasty: bool = False) -> "subprocess.CompletedProcess[str]":
+        """`hasty`: what lies about is a leftover soon. One that takes longer than SECONDS hangs."""
+        terms = {"RETINUE_GRACE": "0", "RETINUE_TRASH_DELAY": "1s"} if hasty else {}
+        return subprocess.run(
+            [*RETINUE, "admin", "fsck", "--json", *options, *self.place],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env={**os.environ, **terms},
+        )
 
 
 @dataclass(slots=True)
 class Server:
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes]
-    store: tuple[str, ...]
-    """Options that say where its data is."""
+    setting: Setting
+    process: "subprocess.Popen[bytes]"
 
-    @classmethod
-    def start(
-        cls, folder: Path, largest_file: int | None = None, *, elsewhere: bool = False
-    ) -> "Server":
-        """`largest_file`, in bytes: a write that crosses it is cut short, later ones fail.
-        `elsewhere`: the catalog is not in the data folder. Raises AssertionError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        log = (folder.parent / f"{folder.name}.log").open("ab")
-        store: tuple[str, ...] = ("--data", str(folder / "data"))
-        if elsewhere:
-            store += ("--database", f"sqlite:{folder}/catalog.db")
-        command = [sys.executable, "-m", "retinue", "serve", *store]
-        if largest_file is not None:
-            command = ["prlimit", f"--fsize={largest_file}", *command]
-        process = subprocess.Popen(
-            [*command, "--listen", f"127.0.0.1:{port}", *FLAGS],
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-        log.close()
-        server = cls(folder, port, process, store)
-        server._wait()
-        return server
+    @property
+    def port(self) -> int:
+        return self.setting.port
 
-    def _wait(self) -> None:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2).close()
+    def is_ready(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2).close()
+        except OSError:
+            return False
+        return True
+
+    def wait_ready(self) -> None:
+        for _ in range(600):
+            if self.is_ready():
                 return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.05)
-        log = (self.folder.parent / f"{self.folder.name}.log").read_text(errors="replace")
-        raise AssertionError(f"the registry does not start:\n{log[-4000:]}")
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"the registry is not ready:\n{self.told()}")
+
+    def told(self) -> str:
+        return self.setting.log.read_text(errors="replace")[-4000:]
 
     def kill(self) -> None:
         """As a power cut looks to the processes: all at once, without a last word."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def start_again(self) -> None:
+        self.process = self.setting.launch()
+        self.wait_ready()
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(SECONDS)
 
-    def fsck(self) -> None:
-        """Every row and every byte agree; leftovers of the crash are allowed, damage is not."""
-        done = self._fsck()
-        assert done.returncode == 0, f"fsck: {done.stdout[-3000:]} {done.stderr[-3000:]}"
-        json.loads(done.stdout)
+    def workers(self) -> list[int]:
+        """Processes that the parent has started, as Linux lists them."""
+        pid = self.process.pid
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    def repair(self) -> None:
-        """As an impatient operator does, while clients push: leftovers are old after a second."""
-        done = self._fsck("--repair", RETINUE_GRACE="1s", RETINUE_TRASH_DELAY="1s")
-        assert done.returncode in {0, 1}, f"fsck: {done.stdout[-3000:]} {done.stderr[-3000:]}"
 
-    def _fsck(self, *options: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "retinue", "admin", "fsck", "--json"]
-        return subprocess.run(
-            [*command, *self.store, *options],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **environ},
-        )
+@contextmanager
+def running(setting: Setting) -> Iterator[Server]:
+    """Until the end; killed where something went wrong."""
+    server = Server(setting, setting.launch())
+    try:
+        server.wait_ready()
+        yield server
+    except BaseException:
+        server.kill()
+        raise
+    if server.process.poll() is None:
+        server.stop()
+
+
+def check_sound(setting: Setting, *options: str) -> None:
+    """Every row and every byte agree; leftovers of a crash are allowed, damage is not."""
+    done = setting.fsck(*options)
+    assert done.returncode == 0, f"fsck: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+    json.loads(done.stdout)
 
 
 @contextmanager
