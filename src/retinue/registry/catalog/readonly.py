@@ -50,7 +50,7 @@ async def require_ours(catalog: Catalog) -> None:
 
     Raises SchemaTooNew, MigrationEdited, MigrationsBroken, ForeignData, CatalogUnavailable.
     """
-    tables = [str(name) for (name,) in await catalog.rows(_TABLES, _MOST)]
+    tables = [str(name) for (name,) in await catalog.scan(_TABLES, _MOST)]
     if "migration" not in tables:
         raise migrate.ForeignData(tables)
     rows = cast("Sequence[tuple[int, str]]", await catalog.rows(_LEDGER, 0, _MOST))
