@@ -27,7 +27,12 @@ from retinue.errors import RetinueError
 from retinue.registry.access.bootstrap import ADMIN, gate, make_admin, users_file
 from retinue.registry.catalog import meta
 from retinue.registry.catalog.db import Catalog, CatalogUnavailable
-from retinue.registry.catalog.opening import keep_reserve, open_catalog, sqlite_path
+from retinue.registry.catalog.opening import (
+    keep_reserve,
+    look_at_catalog,
+    open_catalog,
+    sqlite_path,
+)
 from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
@@ -41,10 +46,11 @@ from retinue.registry.http.processes import ForkLock, Link, StopSignals
 from retinue.registry.http.proxies import Proxies
 from retinue.registry.http.server import Orders, Server
 from retinue.registry.http.stopping import Stopping
-from retinue.registry.http.table import TABLE
+from retinue.registry.http.table import TABLE, looking
 from retinue.registry.metrics import Metrics, Shared
 from retinue.registry.storage.blobstore import BlobStore
 from retinue.registry.storage.files import FileBlobStore
+from retinue.registry.storage.identity import Home
 from retinue.registry.storage.places import BLOBS
 from retinue.registry.storage.unfinished import require_finished
 from retinue.registry.upkeep import tasks
@@ -125,18 +131,21 @@ class Application:
 
     async def _start(self) -> "_Open":
         config = self._config
-        catalog = await open_catalog(config.catalog, durable=config.durable)
+        catalog, identity = await _open_data(config)
         blobs = FileBlobStore(
             config.data,
-            identity=await meta.require_identity(catalog),
+            identity=identity,
             durable=config.durable,
             threads=config.threads,
+            looking=config.read_only,
         )
         metrics = self._shared.claim(self._turn, _alive)
         services = await open_services(config, catalog, blobs, metrics)
         worker = Worker(services, upkeep(config), f"{services.boot}:{os.getpid()}")
-        worker.start()
-        table = {**TABLE, **operations.table(self._shared)}
+        if not config.read_only:
+            worker.start()
+        served = looking(TABLE) if config.read_only else TABLE
+        table = {**served, **operations.table(self._shared)}
         aside = self._shared.claim(self._turn, _alive)
         proxies = Proxies(config.trusted_proxies)
         connections = Connections(config.address[1], config.connections, proxies.trusts)
@@ -166,6 +175,15 @@ class _Open(Struct, frozen=True):
             self.tracers.shutdown()
         await self.services.catalog.close()
         await self.blobs.close()
+
+
+async def _open_data(config: Config) -> tuple[Catalog, str]:
+    """The catalog, and what the folder must say; data that is only served may have no identity."""
+    if config.read_only:
+        catalog = await look_at_catalog(config.catalog)
+        return catalog, await meta.identity(catalog) or ""
+    catalog = await open_catalog(config.catalog, durable=config.durable)
+    return catalog, await meta.require_identity(catalog)
 
 
 async def open_services(
@@ -270,12 +288,8 @@ def serve(config: Config) -> int:
     listening.require_free(config.address)
     os.umask(0o077)
     require_finished(config.data)
-    gate_files = (config.htpasswd, config.tls_cert, config.tls_key, users_file(config))
-    files = [file for file in gate_files if file is not None]
-    _patiently(config, partial(prepare, config.catalog, config.data, files))
-    password = make_admin(config)
+    password = asyncio.run(_looked_over(config)) if config.read_only else _made_ready(config)
     gate(config, time.monotonic, Metrics())
-    keep_reserve(config.catalog)
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)
     shared = Shared(4 * processes(config) + 4)  # two each, and as many while they are renewed
@@ -310,6 +324,25 @@ def _patiently(config: Config, start: Callable[[], None]) -> None:
             time.sleep(pause)
         else:
             return
+
+
+def _made_ready(config: Config) -> str | None:
+    """The data, before the first process; the administrator's password, if there is a new one."""
+    gate_files = (config.htpasswd, config.tls_cert, config.tls_key, users_file(config))
+    files = [file for file in gate_files if file is not None]
+    _patiently(config, partial(prepare, config.catalog, config.data, files))
+    password = make_admin(config)
+    keep_reserve(config.catalog)
+    return password
+
+
+async def _looked_over(config: Config) -> None:
+    """That there is something to serve; nothing is made."""
+    catalog, identity = await _open_data(config)
+    try:
+        Home(config.data, identity).close()
+    finally:
+        await catalog.close()
 
 
 def _end(*_args: object) -> None:

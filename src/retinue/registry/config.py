@@ -129,6 +129,9 @@ class Config:
     max_tags: int = option(32, COUNT, "tags that one manifest push may set", least=10)
     inline_blob: int = option(64 << 10, SIZE, "blobs up to this size are kept in the catalog")
     sparse: bool = option(False, SWITCH, "accept indexes whose children are missing")
+    read_only: bool = option(
+        False, SWITCH, "serve what is there and change nothing: no push, no upkeep, no migration"
+    )
     referrers_page: int = option(4 << 20, SIZE, "referrers lists are paged past this size")
     cache: int = option(64 << 20, SIZE, "memory for what is read often, in each worker")
     old_discovery: bool = option(False, SWITCH, "answer the discovery endpoints of earlier drafts")

@@ -142,12 +142,12 @@ async def refused(services: Services, found: Found, seen: bytes | None) -> Corru
     """
     digest = digests.from_bytes(found.digest)
     now = services.clock()
-    if not await services.catalog.commit(
+    if not services.config.read_only and not await services.catalog.commit(
         lambda: objects.quarantine(found.object, found.location, seen, now)
     ):
         return Replaced(digest)
     services.metrics.add(CORRUPT)
-    _log.error("the stored copy of %s is damaged and is quarantined", digest)
+    _log.error("the stored copy of %s is damaged, and is not served", digest)
     return Corrupt(digest)
 
 
@@ -185,7 +185,7 @@ async def keep_alive(services: Services, found: Found, *, manifest: bool) -> Non
     or BlobUnknown when it is gone by now.
     """
     now = services.clock()
-    if now < fresh_until(services, found):
+    if services.config.read_only or now < fresh_until(services, found):
         return
     digest = digests.from_bytes(found.digest)
     touch = Freeing(_touch, found, digest, now, manifest=manifest)  # who deletes asks first
@@ -213,4 +213,6 @@ def _touch(found: Found, digest: Digest, now: int, *, manifest: bool) -> Change[
 
 def record(services: Services, found: Found) -> None:
     """A manifest was pulled."""
+    if services.config.read_only:
+        return  # nobody would write it down
     services.pulls.record(found.repository, found.digest, services.clock())

@@ -44,7 +44,7 @@ class MethodNotAllowed(RetinueError):
     """The resource has no such method."""
 
     def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
-        super().__init__(f"{method[:20]!r} is not possible here; use {', '.join(allowed)}")
+        super().__init__(f"{method[:60]!r} is not possible here; use {', '.join(allowed)}")
         self.allowed = allowed
 
 
@@ -54,6 +54,13 @@ class CodingUnknown(RetinueError):
     def __init__(self, codings: str) -> None:
         super().__init__(f"Transfer-Encoding {codings[:80]!r} is not known here; use 'chunked'")
         self.codings = codings
+
+
+class ReadOnly(MethodNotAllowed):
+    """This registry was started to serve what it has, and to change nothing."""
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method} (this registry is read-only)", allowed)
 
 
 UNKNOWN = "UNKNOWN"

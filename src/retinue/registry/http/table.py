@@ -4,7 +4,10 @@ allowed to do."""
 from collections.abc import Mapping
 
 from retinue.registry.access.rules import Action
+from retinue.registry.content.services import Services
 from retinue.registry.http.entry import Methods
+from retinue.registry.http.errors import ReadOnly
+from retinue.registry.http.exchange import Request, Response
 from retinue.registry.http.v2 import (
     blobs,
     catalog,
@@ -48,3 +51,20 @@ TABLE: Mapping[str, Methods] = {
     "old-oras": {"GET": (legacy.oras, Action.PULL)},
     "old-oras-draft": {"GET": (legacy.oras_draft, Action.PULL)},
 }
+
+_LOOKS = ("GET", "HEAD")
+
+
+def looking(table: Mapping[str, Methods]) -> Mapping[str, Methods]:
+    """The same, with whatever changes something refused to those who might do it elsewhere."""
+    return {
+        resource: {
+            method: (handler if method in _LOOKS else _refuse, action)
+            for method, (handler, action) in methods.items()
+        }
+        for resource, methods in table.items()
+    }
+
+
+async def _refuse(_services: Services, request: Request, _name: str, _rest: str) -> Response:
+    raise ReadOnly(request.method, _LOOKS)
