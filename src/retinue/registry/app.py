@@ -36,7 +36,7 @@ from retinue.registry.catalog.opening import (
 from retinue.registry.config import Config, secret_parts
 from retinue.registry.content.cache import ByteCache
 from retinue.registry.content.services import Services
-from retinue.registry.http import listening, logs, memory, operations, traces
+from retinue.registry.http import certificates, listening, logs, memory, operations, traces
 from retinue.registry.http.connections import Connections
 from retinue.registry.http.cores import Cores
 from retinue.registry.http.early import Early, EarlyLoop, new_loop
@@ -57,7 +57,6 @@ from retinue.registry.upkeep import tasks
 from retinue.registry.upkeep.identity import prepare
 from retinue.registry.worker import Task, Worker
 
-CERTIFICATE_SECONDS = 5.0
 SCRUB_TURN = 60.0
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts to reach a catalog at a start, at most."""
@@ -251,22 +250,8 @@ def _server(config: Config, shared: Shared) -> Server:
 
 def _refusal(config: Config) -> str | None:
     """New processes read the certificate anew; a broken one must not replace a good one."""
-    problem = certificate_problem(config)
+    problem = certificates.problem(config)
     return None if problem is None else f"the certificate stays as it was: {problem}"
-
-
-def certificate_problem(config: Config) -> str | None:
-    """Why the configured certificate cannot be used; None when it can, or none is configured."""
-    import ssl
-
-    if config.tls_cert is None:
-        return None
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ValueError) as problem:
-        return str(problem)
-    return None
 
 
 def processes(config: Config) -> int:
@@ -288,7 +273,11 @@ def serve(config: Config) -> int:
     listening.require_free(config.address)
     os.umask(0o077)
     require_finished(config.data)
-    password = asyncio.run(_looked_over(config)) if config.read_only else _made_ready(config)
+    password = None
+    if config.read_only:
+        _patiently(config, lambda: asyncio.run(_look(config)))
+    else:
+        password = _made_ready(config)
     gate(config, time.monotonic, Metrics())
     _raise_file_limit()
     multiprocessing.set_start_method("fork", force=True)
@@ -296,7 +285,7 @@ def serve(config: Config) -> int:
     turn = ForkLock()
     server = _server(config, shared)
     server.on_startup(partial(_announce, config, password))
-    watch_certificate(config)
+    certificates.watch(config)
     loader: Any = partial(Application, config, shared, turn)
     try:
         server.serve(target_loader=loader, wrap_loader=False)
@@ -336,7 +325,7 @@ def _made_ready(config: Config) -> str | None:
     return password
 
 
-async def _looked_over(config: Config) -> None:
+async def _look(config: Config) -> None:
     """That there is something to serve; nothing is made."""
     catalog, identity = await _open_data(config)
     try:
@@ -359,38 +348,8 @@ def _announce(config: Config, password: str | None) -> None:
     scheme = "https" if config.tls_cert else "http"
     lines = [f"retinue listens on {scheme}://{config.listen}, data in {config.data}"]
     if users_file(config) is None and not config.rules:
-        lines.append("no users are configured: whoever can reach it may read and write")
+        may = "read" if config.read_only else "read and write"
+        lines.append(f"no users are configured: all who can reach it may {may}")
     if password is not None:
         lines.append(f"user {ADMIN!r}, password {password} (shown only now)")
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 -- the password is for no log
-
-
-def watch_certificate(config: Config) -> None:
-    """Ask for new processes when the files of the certificate change."""
-    if config.tls_cert is None or config.tls_key is None:
-        return
-    import threading
-
-    files = (config.tls_cert, config.tls_key)
-    threading.Thread(target=_watch, args=(files, threading.Event()), daemon=True).start()
-
-
-def _watch(files: Sequence[Path], stop: Any) -> None:
-    seen = _stamps(files)
-    while not stop.wait(CERTIFICATE_SECONDS):
-        now = _stamps(files)
-        if now != seen and None not in now:
-            seen = now
-            os.kill(os.getpid(), signal.SIGHUP)
-
-
-def _stamps(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
-    found: list[tuple[int, int, int] | None] = []
-    for file in files:
-        try:
-            status = file.stat()
-        except FileNotFoundError:
-            found.append(None)  # it is being replaced
-        else:
-            found.append((status.st_mtime_ns, status.st_size, status.st_ino))
-    return found

@@ -23,6 +23,7 @@ class Verdict(Struct, frozen=True):
 
 
 READY = Verdict(ready=True, text="ready")
+LOOKING = Verdict(ready=True, text="ready, read-only")
 FULL = Verdict(ready=True, text="ready, but the disk is full: pushes are refused, deleting works")
 GONE = Verdict(ready=False, text="the catalog was moved or deleted")
 SILENT = Verdict(ready=False, text="the catalog does not answer")
@@ -49,6 +50,8 @@ class Readiness:
             return SILENT if services.catalog.gone() is None else GONE
         except StorageFailed:
             return FOREIGN
+        if services.config.read_only:
+            return LOOKING
         async with self._writing:
             if self._clock() >= self._until:
                 self._known = await _written(services)
