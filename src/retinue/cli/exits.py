@@ -72,6 +72,7 @@ CODES: Mapping[str, int] = {
     "retinue.client.errors.RateLimited": UNREACHABLE,
     "retinue.client.errors.Refused": FAILED,
     "retinue.client.errors.ServerFault": UNREACHABLE,
+    "retinue.client.errors.StrangersChallenge": WRONG_CONTENT,
     "retinue.client.errors.TlsProblem": UNREACHABLE,
     "retinue.client.errors.Unauthorized": DENIED,
     "retinue.client.errors.Unreachable": UNREACHABLE,

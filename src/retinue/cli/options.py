@@ -107,6 +107,13 @@ def network(parser: argparse.ArgumentParser) -> None:
         help="speak plain HTTP to this registry (loopback does without asking); may be repeated",
     )
     group.add_argument(
+        "--token-server",
+        metavar="REGISTRY=HOST",
+        action="append",
+        default=[],
+        help="let this host of another site see what logs in at the registry; may be repeated",
+    )
+    group.add_argument(
         "--ca-file",
         metavar="FILE",
         type=Path,

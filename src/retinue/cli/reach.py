@@ -36,6 +36,7 @@ def transport(args: argparse.Namespace) -> Transport:
         environ=os.environ,
         ca_files=tuple(args.ca_file),
         plain=frozenset(map(_canonical, args.plain_http)),
+        token_servers=frozenset(map(_token_server, args.token_server)),
         user_agent=f"retinue/{__version__}",
     )
     return Transport(settings, random=random.random)
@@ -46,6 +47,13 @@ def _canonical(host: str) -> str:
         return hosts.canonical(host)
     except hosts.BadHost:
         raise BadUsage(f"{host[:160]!r} is no registry", "give HOST or HOST:PORT") from None
+
+
+def _token_server(text: str) -> tuple[str, str]:
+    registry, equals, server = text.partition("=")
+    if not equals or not server or ":" in server or "/" in server:
+        raise BadUsage(f"{text[:160]!r} names no token server", "give REGISTRY=HOST, without port")
+    return _canonical(registry), server.lower()
 
 
 def client(args: argparse.Namespace, *, brief: bool = False) -> Client:

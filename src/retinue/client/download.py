@@ -98,4 +98,4 @@ def _served(session: Session, response: Response) -> int:
     try:
         return ranges.parse_served(response.headers.get("content-range") or "")[0]
     except MalformedRange as problem:
-        raise ProtocolViolation(session.host, str(problem)) from problem
+        raise ProtocolViolation(session.host, "a malformed content-range") from problem

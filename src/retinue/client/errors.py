@@ -1,8 +1,12 @@
 """What can go wrong with a registry, by whose fault it is.
 
+Gates pass these messages to strangers. Of what a server sent they repeat only names of hosts, and
+the code and message of an error document (`wire.codes`), never bytes that could not be read.
+
 ClientError
 ├── Unreachable        no connection, or it broke (TlsProblem: we do not trust the other end)
 ├── ProtocolViolation  the answer is no valid HTTP, or not what the protocol promises
+│   └── StrangersChallenge  who was not asked wants credentials
 ├── Unsupported        the registry, or the format, has no way to do this
 └── Refused            the registry answered with a status that says no
     ├── Unauthorized 401  ├── Forbidden 403   ├── NotFound 404
@@ -55,6 +59,17 @@ class ProtocolViolation(ClientError):
     def __init__(self, host: str, why: str, *, repository: str | None = None) -> None:
         super().__init__(f"{host} answered with {why}", host=host, repository=repository)
         self.why = why
+
+
+class StrangersChallenge(ProtocolViolation):
+    """Credentials are wanted by, or for, another host than the registry; it gets none.
+
+    `stranger` is that host.
+    """
+
+    def __init__(self, host: str, stranger: str, why: str, remedy: str) -> None:
+        super().__init__(host, f"{why}; {remedy}")
+        self.stranger = stranger
 
 
 class Unsupported(ClientError):

@@ -35,7 +35,7 @@ class UnsendableRequest(RetinueError):
     """A request whose text would break out of its line."""
 
     def __init__(self, what: str, text: str) -> None:
-        super().__init__(f"{what} {text[:120]!r} cannot be sent")
+        super().__init__(f"a {what} that cannot be sent")
         self.what = what
         self.text = text
 
@@ -97,7 +97,7 @@ def parse_head(raw: bytes) -> Head:
     lines = raw[:-4].split(b"\r\n")
     status = _STATUS.fullmatch(lines[0])
     if status is None:
-        raise MalformedAnswer(f"no HTTP/1.1: {lines[0][:40]!r}")
+        raise MalformedAnswer("something else than HTTP/1.1")
     headers = Headers(_header(line) for line in lines[1:])
     return Head(int(status[2]), headers, _persistent(status[1] == b"1", headers))
 
@@ -105,7 +105,7 @@ def parse_head(raw: bytes) -> Head:
 def _header(line: bytes) -> tuple[str, str]:
     name, colon, value = line.partition(b":")
     if not colon or not _NAME.fullmatch(name) or b"\n" in value or b"\r" in value or b"\0" in value:
-        raise MalformedAnswer(f"a malformed header: {line[:40]!r}")
+        raise MalformedAnswer("a malformed header")
     return name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
 
 
@@ -138,5 +138,5 @@ def parse_chunk(line: bytes) -> int:
     """The size on a chunk's line (without its CRLF); raises MalformedAnswer."""
     match = _CHUNK.fullmatch(line)
     if match is None:
-        raise MalformedAnswer(f"a malformed chunk: {line[:40]!r}")
+        raise MalformedAnswer("a malformed chunk")
     return int(match[1], 16)

@@ -40,7 +40,7 @@ def _names(host: str, answer: Answer) -> list[str]:
     try:
         found = json.loads(answer.body)["repositories"] or []
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise ProtocolViolation(host, f"an unreadable list of repositories: {problem}") from problem
+        raise ProtocolViolation(host, "an unreadable list of repositories") from problem
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise ProtocolViolation(host, "a list of repositories that are no text")
     return found

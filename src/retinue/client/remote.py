@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager as Opened
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from retinue.client.download import open_blob
 from retinue.client.errors import ProtocolViolation, Unsupported
+from retinue.client.locations import joined
 from retinue.client.search import Searcher, next_page
 from retinue.client.session import DELETE, PULL, PUSH, Session
 from retinue.client.tokens import Scope
@@ -138,7 +138,7 @@ class Remote:
         )
         location = answer.headers.get("location")
         if answer.status == 202 and location:
-            self._started[digest] = urljoin(answer.url, location)
+            self._started[digest] = joined(answer.url, location, self.host)
         if answer.status >= 500 or answer.status == 429:
             raise self.session.refusal(answer, f"a mount of {digest}")
         return answer.status == 201
@@ -277,7 +277,7 @@ class Remote:
         try:
             return digests.parse(text)
         except InvalidDigest as problem:
-            raise ProtocolViolation(self.host, str(problem)) from problem
+            raise ProtocolViolation(self.host, "a digest that is none") from problem
 
     def _remember(self, manifest: Manifest) -> None:
         if manifest.digest in self._known:
@@ -342,7 +342,7 @@ def _tags(host: str, answer: Answer) -> list[str]:
     try:
         tags = json.loads(answer.body)["tags"] or []
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise ProtocolViolation(host, f"an unreadable list of tags: {problem}") from problem
+        raise ProtocolViolation(host, "an unreadable list of tags") from problem
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ProtocolViolation(host, "a list of tags that are no text")
     return tags

@@ -6,12 +6,12 @@ What BuildKit states inside of an index is read with the index; it needs no sear
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import urljoin
 
 from msgspec import Struct
 
 from retinue import strictjson
 from retinue.client.errors import ClientError, ProtocolViolation, Refused, Unauthorized
+from retinue.client.locations import joined
 from retinue.client.session import Session
 from retinue.client.transfer import together
 from retinue.client.transport import Answer
@@ -250,9 +250,9 @@ def next_page(session: Session, answer: Answer) -> str | None:
     link = paging.parse_next(answer.headers.all("link"))
     if link is None:
         return None
-    target = urljoin(answer.url, link)
+    target = joined(answer.url, link, session.host)
     if not session.same_host(target):
-        raise ProtocolViolation(session.host, f"a next page elsewhere: {target[:160]!r}")
+        raise ProtocolViolation(session.host, "a next page elsewhere")
     return target
 
 
@@ -260,7 +260,7 @@ def _entries(host: str, answer: Answer) -> list[tuple[Digest, Any, Any]]:
     """Digest, media type and data of what a page lists. Another type of content is no list."""
     media_type = (answer.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type != names.OCI_INDEX:
-        raise ProtocolViolation(host, f"{media_type!r} where papers should be listed")
+        raise ProtocolViolation(host, "another type of content where papers should be listed")
     try:
         document = strictjson.loads(answer.body, max_bytes=MAX_PAGE)
         return [
@@ -268,4 +268,4 @@ def _entries(host: str, answer: Answer) -> list[tuple[Digest, Any, Any]]:
             for entry in document["manifests"] or ()
         ]
     except (strictjson.InvalidJson, InvalidDigest, KeyError, TypeError, AttributeError) as problem:
-        raise ProtocolViolation(host, f"an unreadable list of papers: {problem}") from problem
+        raise ProtocolViolation(host, "an unreadable list of papers") from problem

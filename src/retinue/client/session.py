@@ -4,13 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from urllib.parse import urljoin, urlsplit
 
 from msgspec.structs import replace
 
 from retinue.client.credentials.credential import Credential
-from retinue.client.errors import ProtocolViolation, RateLimited, Refused, refusal
+from retinue.client.errors import (
+    ProtocolViolation,
+    RateLimited,
+    Refused,
+    StrangersChallenge,
+    refusal,
+)
 from retinue.client.http1 import Headers
+from retinue.client.locations import Place, joined, place, shown
 from retinue.client.retry import retry_after
 from retinue.client.tokens import (
     MAX_REPLY,
@@ -78,6 +84,7 @@ class Session:
         answer = await self.transport.request(authorised, limit=limit)
         if answer.status != 401:
             return answer
+        self._own(answer.url)
         await self._answer(answer.headers, scopes, sent)
         authorised, sent = await self._authorised(request, scopes)
         return await self.transport.request(authorised, limit=limit)
@@ -101,6 +108,7 @@ class Session:
             if response.status != 401 or body is not None:
                 yield response
                 return
+            self._own(response.url)
             refused = response.headers
             await response.read(SMALL)
         await self._answer(refused, scopes, sent)
@@ -122,13 +130,25 @@ class Session:
         """Whether a URL that the registry named stays with it."""
         if url.startswith(f"{self._base}/"):
             return True
-        ours, theirs = urlsplit(self._base), urlsplit(urljoin(self._base, url))
-        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+        return self._place(self._base) == self._place(joined(self._base, url, self.host))
+
+    def _place(self, url: str) -> Place:
+        return place(url, self.host)
+
+    def _own(self, url: str) -> None:
+        """Challenges count from the registry alone; raises StrangersChallenge for others (a CDN
+        that a redirect or a Location leads to could name its own token server: CVE-2020-15157).
+        """
+        if not self.same_host(url):
+            stranger = shown(self._place(url))
+            why = f"a location at {stranger}, which wants credentials (401)"
+            remedy = "those of the registry are for it alone: tell who runs it"
+            raise StrangersChallenge(self.host, stranger, why, remedy)
 
     def _url(self, target: str) -> str:
         """A path of ours, as nearly all are, needs no parsing."""
         ours = target.startswith("/v2/")
-        return self._base + target if ours else urljoin(self._base, target)
+        return self._base + target if ours else joined(self._base, target, self.host)
 
     def _scopes(self, actions: frozenset[str], also: Sequence[Scope]) -> tuple[Scope, ...]:
         own = (Scope(self.repository, actions),) if self.repository else ()
@@ -174,9 +194,13 @@ class Session:
                     credential = await asyncio.to_thread(
                         self._credentials, self.host, self.repository
                     )
-                    plain = self._base.startswith("http://")
+                    named = self.transport.settings.token_servers
                     self._authenticator = Authenticator(
-                        self.host, credential, plain=plain, clock=self._clock
+                        self.host,
+                        credential,
+                        api=self._place(self._base),
+                        named={server for registry, server in named if registry == self.host},
+                        clock=self._clock,
                     )
         return self._authenticator
 
@@ -195,6 +219,6 @@ class Session:
         if wanted.form is not None:
             headers["content-type"] = "application/x-www-form-urlencoded"
         method = "GET" if wanted.form is None else "POST"
-        request = Request(method, wanted.url, headers, wanted.form)
+        request = Request(method, wanted.url, headers, wanted.form, secret=wanted.form is not None)
         answer = await self.transport.request(request, limit=MAX_REPLY)
         return TokenReply(answer.status, answer.body)

@@ -7,7 +7,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from msgspec import Struct
 
@@ -17,15 +17,25 @@ from retinue.client.credentials.credential import (
     Password,
     RegistryToken,
 )
-from retinue.client.errors import ProtocolViolation, Unauthorized
+from retinue.client.errors import ProtocolViolation, StrangersChallenge, Unauthorized
+from retinue.client.locations import Place, place, shown
+from retinue.client.sites import is_of_site
 from retinue.wire.challenge import Basic, Bearer, Challenge
-from retinue.wire.codes import Diagnostic, read_errors
+from retinue.wire.codes import Diagnostic, diagnostic, read_errors
 
 MAX_REPLY = 1024 * 1024
 """Bytes of a token server's answer."""
 DEFAULT_LIFE = 60
 """Seconds that a token lives when its server does not say."""
 CLIENT_ID = "retinue"
+_OAUTH_CODES = frozenset(
+    {
+        *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client"),
+        *("unsupported_grant_type", "invalid_scope", "access_denied", "server_error"),
+        *("temporarily_unavailable", "invalid_token", "insufficient_scope"),
+    }
+)
+"""RFC 6749 4.1.2.1 and 5.2, RFC 6750 3.1."""
 
 
 class Scope(Struct, frozen=True):
@@ -76,16 +86,23 @@ Dance = Generator[TokenRequest, TokenReply, None]
 class Authenticator:
     """Everything about authorisation that is known for one registry.
 
-    `plain` says that the registry itself speaks plain HTTP, so its token server may as well.
-    `clock` returns monotonic seconds.
+    `api` is where its API is: if that is plain HTTP, its token server may speak it as well.
+    `named` are hosts of other sites that may see the credential. `clock` returns monotonic seconds.
     """
 
     def __init__(
-        self, host: str, credential: Credential | None, *, plain: bool, clock: Callable[[], float]
+        self,
+        host: str,
+        credential: Credential | None,
+        *,
+        api: Place,
+        named: Collection[str] = (),
+        clock: Callable[[], float],
     ) -> None:
         self.host = host
         self._credential = credential
-        self._plain = plain
+        self._api = api
+        self._named = named
         self._clock = clock
         self._challenge: Basic | Bearer | None = None
         self._tokens: list[_Token] = []
@@ -148,10 +165,7 @@ class Authenticator:
         self._tokens.append(_Token(value, tuple(scopes), expires))
 
     def _request(self, challenge: Bearer, scopes: Sequence[Scope]) -> TokenRequest:
-        secure = urlsplit(challenge.realm).scheme == "https"
-        if not secure and not (self._plain and challenge.realm.startswith("http://")):
-            why = f"a token server that is not reached by https: {challenge.realm[:160]!r}"
-            raise ProtocolViolation(self.host, why)
+        self._check(place(challenge.realm, self.host))
         wanted = list(dict.fromkeys([*map(str, scopes), *_extra(challenge, scopes)]))
         service = [("service", challenge.service)] if challenge.service else []
         if isinstance(self._credential, IdentityToken):
@@ -166,6 +180,17 @@ class Authenticator:
         query = urlencode([*service, *(("scope", scope) for scope in wanted)])
         joint = "&" if "?" in challenge.realm else "?"
         return TokenRequest(f"{challenge.realm}{joint}{query}", self._basic())
+
+    def _check(self, server: Place) -> None:
+        """A token server of another site is asked for anonymous tokens only."""
+        if server[0] != "https" and self._api[0] == "https":
+            raise ProtocolViolation(self.host, "a token server that is not reached by https")
+        if self._credential is None or is_of_site(self._api[1], server[1], self._named):
+            return
+        name = shown(server)
+        why = f"a token server of another site, {name}"
+        remedy = f"if that is right, name it with --token-server {self.host}={server[1]}"
+        raise StrangersChallenge(self.host, name, why, remedy)
 
     def _read(self, body: bytes) -> tuple[str, float]:
         document = _object(body)
@@ -204,7 +229,9 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _oauth_error(body: bytes) -> Diagnostic:
+    """What a token server says in OAuth's form; of documents in other forms nothing is repeated."""
     document = _object(body)
-    texts = (document.get("error"), document.get("error_description") or document.get("details"))
-    code, message = (text[:300] if isinstance(text, str) else "" for text in texts)
-    return Diagnostic(code or "no reason", "".join(c for c in message if c.isprintable()))
+    code = document.get("error")
+    if not isinstance(code, str) or code not in _OAUTH_CODES:
+        return Diagnostic("no reason", "")
+    return diagnostic({"code": code, "message": document.get("error_description")})

@@ -1,14 +1,13 @@
 """One transport for everything that leaves this program: repeats, redirects, trust, proxies."""
 
 import asyncio
-import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from retinue.client import http1, retry, tls
 from retinue.client.connection import Broken, Connection, Origin, Timeouts
 from retinue.client.errors import ProtocolViolation, TlsProblem, Unreachable
 from retinue.client.http1 import Head, Headers, UnsendableRequest
+from retinue.client.locations import joined, place, shown
 from retinue.client.pool import Pool
 from retinue.client.proxies import proxy_for
 from retinue.oci.hosts import is_loopback
@@ -26,18 +26,21 @@ MAX_REDIRECTS = 8
 MAX_DRAIN = 64 * 1024
 """Bytes of an unwanted answer that are read rather than giving up the connection."""
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _SAFE = {"GET", "HEAD"}
 
 
 class Settings(Struct, frozen=True):
-    """How to reach registries. `plain` and `tls` name `host[:port]`s whose scheme is not guessed."""
+    """How to reach registries. `plain` and `tls` name `host[:port]`s whose scheme is not guessed.
+
+    `token_servers` are pairs of a registry and a host that may see what logs in there.
+    """
 
     environ: Mapping[str, str] = {}
     ca_files: tuple[Path, ...] = ()
     certs_folders: tuple[Path, ...] = tls.CERTS_D
     plain: frozenset[str] = frozenset()
     tls: frozenset[str] = frozenset()
+    token_servers: frozenset[tuple[str, str]] = frozenset()
     connections: int = 16
     attempts: int = 5
     timeouts: Timeouts = Timeouts()
@@ -47,7 +50,8 @@ class Settings(Struct, frozen=True):
 class Request(Struct, frozen=True):
     """One request to an absolute URL; header names in lower case.
 
-    `repeat` says whether a repetition is harmless. A body of chunks can be sent only once.
+    `repeat` says whether a repetition is harmless. A body of chunks can be sent only once, and one
+    that is `secret` to one origin only.
     """
 
     method: str
@@ -56,6 +60,7 @@ class Request(Struct, frozen=True):
     body: bytes | AsyncIterator[bytes] | None = None
     length: int | None = None
     repeat: bool = True
+    secret: bool = False
 
     @property
     def repeatable(self) -> bool:
@@ -172,7 +177,11 @@ class Transport:
     async def _follow(self, request: Request) -> Response:
         for _ in range(MAX_REDIRECTS):
             response = await self._persist(request)
-            target = _redirect(request, response)
+            try:
+                target = _redirect(request, response)
+            except ProtocolViolation:
+                response.close()
+                raise
             if target is None:
                 return response
             await response.discard()
@@ -260,7 +269,7 @@ class Transport:
         known = self._origins.get((scheme, netloc))
         if known is not None:
             return known
-        host, port = _split(scheme, netloc)
+        _, host, port = place(f"{scheme}://{netloc}", "the registry")
         proxy = proxy_for(scheme, host, port, self.settings.environ)
         origin = Origin(
             scheme,
@@ -286,26 +295,16 @@ class Transport:
 
     def _redirected(self, request: Request, target: str) -> Request:
         """The request to repeat elsewhere; what authorises it stays with the host it is for."""
-        before, after = urlsplit(request.url), urlsplit(target)
-        if before.scheme == "https" and after.scheme != "https":
-            raise ProtocolViolation(before.netloc, f"a redirect to {after.scheme}: {after.netloc}")
+        asked = urlsplit(request.url).netloc
+        before, after = place(request.url, asked), place(target, asked)
+        if before[0] == "https" and after[0] != "https":
+            raise ProtocolViolation(asked, "a redirect from https to http")
         headers = request.headers
-        if (before.scheme, before.netloc) != (after.scheme, after.netloc):
+        if before != after:
+            if request.secret:
+                raise ProtocolViolation(asked, f"a redirect of a secret to {shown(after)}")
             headers = {name: headers[name] for name in headers if name != "authorization"}
         return replace(request, url=target, headers=headers)
-
-
-def _split(scheme: str, netloc: str) -> tuple[str, int]:
-    """Host and port of a URL; raises ProtocolViolation (URLs also come from registries)."""
-    parts = urlsplit(f"//{netloc}")
-    try:
-        port = parts.port
-    except ValueError as problem:
-        raise ProtocolViolation(netloc, str(problem)) from problem
-    host = parts.hostname
-    if scheme not in {"http", "https"} or "@" in netloc or not host or not _HOST.fullmatch(host):
-        raise ProtocolViolation(netloc, f"a location that is no web address: {scheme}://{netloc}")
-    return host, port or (443 if scheme == "https" else 80)
 
 
 def _redirect(request: Request, response: Response) -> str | None:
@@ -314,4 +313,6 @@ def _redirect(request: Request, response: Response) -> str | None:
     if response.status not in {301, 302, 303, 307, 308} or not (request.method in _SAFE or kept):
         return None
     location = response.headers.get("location")
-    return urljoin(request.url, location).partition("#")[0] if location else None
+    if not location:
+        return None
+    return joined(request.url, location, urlsplit(request.url).netloc)

@@ -1,12 +1,12 @@
 """Blobs on their way to a registry: in one request, in one stream, or in chunks that can resume."""
 
 from collections.abc import AsyncIterator
-from urllib.parse import urljoin
 
 from msgspec import Struct
 
 from retinue.client import retry
 from retinue.client.errors import ProtocolViolation, Unreachable
+from retinue.client.locations import joined
 from retinue.client.session import PUSH, Session
 from retinue.client.transport import Answer
 from retinue.oci import digest as digests
@@ -136,7 +136,7 @@ async def _standing(session: Session, blob: Blob, location: str) -> tuple[str, i
     try:
         received = ranges.parse_upload_range(answer.headers.get("range") or "")
     except MalformedRange as problem:
-        raise ProtocolViolation(session.host, str(problem)) from problem
+        raise ProtocolViolation(session.host, "a malformed range of an upload") from problem
     return _location(session, answer), received
 
 
@@ -158,7 +158,7 @@ def _location(session: Session, answer: Answer) -> str:
     location = answer.headers.get("location")
     if not location:
         raise ProtocolViolation(session.host, "an upload without a Location")
-    return urljoin(answer.url, location)
+    return joined(answer.url, location, session.host)
 
 
 async def _checked(blob: Blob) -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ class MalformedChallenge(RetinueError):
     """A WWW-Authenticate header that cannot be read."""
 
     def __init__(self, header: str) -> None:
-        super().__init__(f"WWW-Authenticate: {header[:160]!r} cannot be read as challenges")
+        super().__init__("a WWW-Authenticate that cannot be read as challenges")
         self.header = header
 
 

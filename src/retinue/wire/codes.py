@@ -1,6 +1,7 @@
 """Error codes and the error document (distribution-spec spec.md, "Error Codes")."""
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -11,8 +12,9 @@ MAX_BODY = 256 * 1024
 """Bytes of an error document that are looked at; a larger one has no diagnostics."""
 MAX_ERRORS = 32
 """Diagnostics that are kept of one document."""
-MAX_TEXT = 1024
-"""Characters that are kept of a code or message that somebody else wrote."""
+MAX_TEXT = 300
+"""Characters that are kept of a message that somebody else wrote."""
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Code(StrEnum):
@@ -84,12 +86,16 @@ def read_errors(body: bytes) -> list[Diagnostic]:
     errors = document.get("errors")
     if not isinstance(errors, list):
         return []
-    return [_diagnostic(error) for error in errors[:MAX_ERRORS] if isinstance(error, dict)]
+    return [diagnostic(error) for error in errors[:MAX_ERRORS] if isinstance(error, dict)]
 
 
-def _diagnostic(error: Mapping[str, Any]) -> Diagnostic:
+def diagnostic(error: Mapping[str, Any]) -> Diagnostic:
+    """The one place that says what is repeated of an error: a code of the form that codes have, and
+    a message, bounded and printable. `detail` is kept for programs, and is never shown.
+    """
+    code = error.get("code")
     return Diagnostic(
-        code=_text(error.get("code")) or "UNKNOWN",
+        code=code if isinstance(code, str) and _CODE.fullmatch(code) else "UNKNOWN",
         message=_text(error.get("message")),
         detail=error.get("detail"),
     )

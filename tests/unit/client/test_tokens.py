@@ -10,14 +10,14 @@ from retinue.client.credentials.credential import (
     Password,
     RegistryToken,
 )
-from retinue.client.errors import ProtocolViolation, Unauthorized
+from retinue.client.errors import ProtocolViolation, StrangersChallenge, Unauthorized
 from retinue.client.tokens import Authenticator, Dance, Scope, TokenReply, TokenRequest
 from retinue.wire.challenge import Basic, Bearer
 
 PULL = Scope("a/b", frozenset({"pull"}))
 PUSH = Scope("a/b", frozenset({"push", "pull"}))
 OTHER = Scope("c", frozenset({"pull"}))
-CHALLENGE = Bearer("https://auth.example/token", "registry", "repository:a/b:pull")
+CHALLENGE = Bearer("https://auth.acme.example/token", "registry", "repository:a/b:pull")
 
 
 class Time:
@@ -28,7 +28,8 @@ def authenticator(
     credential: Credential | None = None, *, plain: bool = False
 ) -> tuple[Authenticator, Time]:
     time = Time()
-    return Authenticator("r.example", credential, plain=plain, clock=lambda: time.now), time
+    api = ("http", "r.acme.example", 80) if plain else ("https", "r.acme.example", 443)
+    return Authenticator("r.acme.example", credential, api=api, clock=lambda: time.now), time
 
 
 def danced(dance: Dance, *replies: TokenReply) -> list[TokenRequest]:
@@ -146,7 +147,7 @@ def test_a_refused_token_is_replaced() -> None:
 
 def test_what_the_registry_asks_for_besides_is_asked_for() -> None:
     known, _ = authenticator()
-    asked_for = Bearer("https://auth.example/token", None, "registry:catalog:*")
+    asked_for = Bearer("https://auth.acme.example/token", None, "registry:catalog:*")
     [asked] = danced(known.respond([asked_for], [], None), token("t"))
     assert query(asked) == {"scope": ["registry:catalog:*"]}
 
@@ -154,11 +155,11 @@ def test_what_the_registry_asks_for_besides_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("realm", "plain", "allowed"),
     [
-        ("https://auth.example/t", False, True),
-        ("https://auth.example/t", True, True),
-        ("http://auth.example/t", True, True),
-        ("http://auth.example/t", False, False),
-        ("ftp://auth.example/t", True, False),
+        ("https://auth.acme.example/t", False, True),
+        ("https://auth.acme.example/t", True, True),
+        ("http://auth.acme.example/t", True, True),
+        ("http://auth.acme.example/t", False, False),
+        ("ftp://auth.acme.example/t", True, False),
         ("/t", True, False),
     ],
 )
@@ -168,8 +169,49 @@ def test_passwords_go_only_where_nobody_listens(realm: str, plain: bool, allowed
     if allowed:
         assert next(dance).url.startswith(realm)
     else:
-        with pytest.raises(ProtocolViolation, match="https"):
+        with pytest.raises(ProtocolViolation, match=r"https|no web address"):
             next(dance)
+
+
+def test_a_token_server_of_another_site_sees_no_credentials() -> None:
+    stranger = Bearer("https://auth.elsewhere.example/token")
+    for credential in (Password("me", "secret"), IdentityToken("refresh")):
+        known, _ = authenticator(credential)
+        with pytest.raises(StrangersChallenge, match="name it with --token-server"):
+            next(known.respond([stranger], [PULL], None))
+    anonymous, _ = authenticator()
+    assert next(anonymous.respond([stranger], [PULL], None)).authorization is None
+
+
+def test_a_token_server_of_another_site_may_be_named() -> None:
+    known = Authenticator(
+        "r.acme.example",
+        Password("me", "secret"),
+        api=("https", "r.acme.example", 443),
+        named={"auth.elsewhere.example"},
+        clock=lambda: 0.0,
+    )
+    asked = next(known.respond([Bearer("https://auth.elsewhere.example/t")], [PULL], None))
+    assert asked.authorization == "Basic bWU6c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":"root:x:0:0","error_description":"internal words"}',
+        b'{"error":"internal words"}',
+        b'{"errors":[{"code":"internal words"}]}',
+        b"internal words",
+    ],
+)
+def test_of_what_is_no_token_servers_error_nothing_is_repeated(body: bytes) -> None:
+    known, _ = authenticator()
+    dance = known.respond([CHALLENGE], [PULL], None)
+    next(dance)
+    with pytest.raises(Unauthorized) as caught:
+        dance.send(TokenReply(403, body))
+    assert "internal" not in str(caught.value)
+    assert "root" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
