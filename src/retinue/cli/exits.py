@@ -66,6 +66,7 @@ CODES: Mapping[str, int] = {
     "retinue.client.credentials.credential.CredentialsUnreadable": LOCAL,
     "retinue.client.errors.ClientError": FAILED,
     "retinue.client.errors.Forbidden": DENIED,
+    "retinue.client.errors.LocalAddress": UNREACHABLE,
     "retinue.client.errors.NotFound": MISSING,
     "retinue.client.errors.PreconditionFailed": CONFLICT,
     "retinue.client.errors.ProtocolViolation": WRONG_CONTENT,

@@ -23,6 +23,7 @@ from retinue.oci.tags import implied
 from retinue.papers.tagplace import keeps_place
 
 if TYPE_CHECKING:
+    from retinue.client.guard import Guard
     from retinue.client.layout_folder import LayoutFolder
     from retinue.client.remote import Remote
 
@@ -30,12 +31,13 @@ Writable: TypeAlias = "Remote | LayoutFolder"
 """What is changed in place: tags are set and removed, papers are added."""
 
 
-def transport(args: argparse.Namespace) -> Transport:
+def transport(args: argparse.Namespace, guard: "Guard | None" = None) -> Transport:
     """The transport that the options of `options.network` describe."""
     settings = Settings(
         environ=os.environ,
         ca_files=tuple(args.ca_file),
         plain=frozenset(map(_canonical, args.plain_http)),
+        guard=guard,
         token_servers=frozenset(map(_token_server, args.token_server)),
         user_agent=f"retinue/{__version__}",
     )
@@ -59,6 +61,14 @@ def _token_server(text: str) -> tuple[str, str]:
 def client(args: argparse.Namespace, *, brief: bool = False) -> Client:
     """The client with the credentials that Docker and podman have kept."""
     return Client(transport(args), partial(lookup, environ=os.environ), brief=brief)
+
+
+def guarded(args: argparse.Namespace) -> Client:
+    """The client of a gate: it calls its own machine only for registries that are named."""
+    from retinue.client.guard import Guard
+
+    guard = Guard(map(_canonical, (*args.plain_http, *args.local_registry)))
+    return Client(transport(args, guard), partial(lookup, environ=os.environ))
 
 
 @asynccontextmanager

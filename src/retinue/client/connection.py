@@ -2,12 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from retinue.client import http1
 from retinue.client.errors import ProtocolViolation, TlsProblem, Unreachable
+from retinue.client.guard import Guard
 from retinue.client.http1 import Body, Head, MalformedAnswer
 
 BUFFER = 256 * 1024
@@ -221,16 +222,32 @@ def _why(problem: BaseException) -> str:
 
 
 async def connect(
-    origin: Origin, context: ssl.SSLContext | None, timeouts: Timeouts, user_agent: str
+    origin: Origin,
+    context: ssl.SSLContext | None,
+    timeouts: Timeouts,
+    user_agent: str,
+    guard: Guard | None = None,
 ) -> Connection:
-    """Connect, through the proxy if there is one; raises Unreachable, TlsProblem."""
+    """Connect, through the proxy if there is one; raises Unreachable, TlsProblem, LocalAddress."""
     try:
         async with asyncio.timeout(timeouts.connect):
-            return await _open(origin, context, timeouts, {"user-agent": user_agent})
+            addresses = await _addresses(origin, guard)
+            return await _open(origin, context, timeouts, {"user-agent": user_agent}, addresses)
     except ssl.SSLError as problem:  # certificate problems are a subclass
         raise TlsProblem(origin.authority, _tls(problem)) from problem
     except (OSError, TimeoutError) as problem:
         raise Unreachable(origin.authority, _why(problem)) from problem
+
+
+async def _addresses(origin: Origin, guard: Guard | None) -> Sequence[str]:
+    """What to try in turn: without a guard the name itself, as any program would."""
+    if origin.proxy is not None:
+        if guard is not None:
+            guard.refuse_literal(origin.host, origin.authority)
+        return [origin.proxy[0]]
+    if guard is None:
+        return [origin.host]
+    return await guard.addresses(origin.host, origin.port, origin.authority)
 
 
 def _tls(problem: ssl.SSLError) -> str:
@@ -244,10 +261,9 @@ async def _open(
     context: ssl.SSLContext | None,
     timeouts: Timeouts,
     headers: Mapping[str, str],
+    addresses: Sequence[str],
 ) -> Connection:
-    host, port = origin.proxy or (origin.host, origin.port)
-    direct = context if origin.proxy is None else None
-    reader, writer = await asyncio.open_connection(host, port, ssl=direct, limit=BUFFER)
+    reader, writer = await _dial(origin, context if origin.proxy is None else None, addresses)
     connection = Connection(origin, reader, writer, timeouts)
     if origin.proxy and context:
         try:
@@ -257,6 +273,26 @@ async def _open(
             connection.close()
             raise
     return connection
+
+
+async def _dial(
+    origin: Origin, context: ssl.SSLContext | None, addresses: Sequence[str]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To the first address that answers; who that must be is the origin's name, not the address."""
+    port = origin.proxy[1] if origin.proxy else origin.port
+    name = origin.host if context else None
+    for address in addresses[:-1]:
+        try:
+            return await asyncio.open_connection(
+                address, port, ssl=context, server_hostname=name, limit=BUFFER
+            )
+        except ssl.SSLError:
+            raise
+        except OSError:
+            continue
+    return await asyncio.open_connection(
+        addresses[-1], port, ssl=context, server_hostname=name, limit=BUFFER
+    )
 
 
 async def _tunnel(connection: Connection, origin: Origin, headers: Mapping[str, str]) -> None:

@@ -4,7 +4,8 @@ Gates pass these messages to strangers. Of what a server sent they repeat only n
 the code and message of an error document (`wire.codes`), never bytes that could not be read.
 
 ClientError
-├── Unreachable        no connection, or it broke (TlsProblem: we do not trust the other end)
+├── Unreachable        no connection, or it broke (TlsProblem: we do not trust the other end;
+│                      LocalAddress: a gate does not call its own machine)
 ├── ProtocolViolation  the answer is no valid HTTP, or not what the protocol promises
 │   └── StrangersChallenge  who was not asked wants credentials
 ├── Unsupported        the registry, or the format, has no way to do this
@@ -50,6 +51,16 @@ class TlsProblem(Unreachable):
             "or the host with --plain-http if it really speaks plain HTTP",
             host=host,
         )
+        self.why = why
+
+
+class LocalAddress(Unreachable):
+    """A gate was to call its own machine, or the link's: it does so only for registries named."""
+
+    def __init__(self, host: str) -> None:
+        why = "it has an address of this machine or its link"
+        remedy = "name the registry in the policy or with --local-registry if that is meant"
+        ClientError.__init__(self, f"{host} is not asked: {why}; {remedy}", host=host)
         self.why = why
 
 

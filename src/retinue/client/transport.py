@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from retinue.client import connection as connections
 from retinue.client import http1, retry, tls
 from retinue.client.connection import Broken, Connection, Origin, Timeouts
-from retinue.client.errors import ProtocolViolation, TlsProblem, Unreachable
+from retinue.client.errors import LocalAddress, ProtocolViolation, TlsProblem, Unreachable
+from retinue.client.guard import Guard
 from retinue.client.http1 import Head, Headers, UnsendableRequest
 from retinue.client.locations import joined, place, shown
 from retinue.client.pool import Pool
@@ -32,7 +33,7 @@ _SAFE = {"GET", "HEAD"}
 class Settings(Struct, frozen=True):
     """How to reach registries. `plain` and `tls` name `host[:port]`s whose scheme is not guessed.
 
-    `token_servers` are pairs of a registry and a host that may see what logs in there.
+    `guard` keeps gates from calling their own machine. `token_servers` are pairs of a registry and a host that may see what logs in there.
     """
 
     environ: Mapping[str, str] = {}
@@ -40,6 +41,7 @@ class Settings(Struct, frozen=True):
     certs_folders: tuple[Path, ...] = tls.CERTS_D
     plain: frozenset[str] = frozenset()
     tls: frozenset[str] = frozenset()
+    guard: Guard | None = None
     token_servers: frozenset[tuple[str, str]] = frozenset()
     connections: int = 16
     attempts: int = 5
@@ -196,7 +198,7 @@ class Transport:
             last = attempt + 1 == attempts
             try:
                 response = await self._once(request, fresh=attempt > 0)
-            except TlsProblem:
+            except (LocalAddress, TlsProblem):
                 raise
             except Unreachable:
                 if last:
@@ -291,7 +293,9 @@ class Transport:
 
     async def _connect(self, origin: Origin, context: ssl.SSLContext | None) -> Connection:
         settings = self.settings
-        return await connections.connect(origin, context, settings.timeouts, settings.user_agent)
+        return await connections.connect(
+            origin, context, settings.timeouts, settings.user_agent, settings.guard
+        )
 
     def _redirected(self, request: Request, target: str) -> Request:
         """The request to repeat elsewhere; what authorises it stays with the host it is for."""

@@ -247,6 +247,14 @@ class Policy(Struct, frozen=True, dict=True):
         return tuple(dict.fromkeys(name for rule in self.rules for name in rule.papers_in))
 
     @cached_property
+    def hosts(self) -> frozenset[str]:
+        """The registries that it names in so many words: of images, of papers, of revocations."""
+        images = [glob.text for rule in self.rules for glob in rule.images]
+        lists = [self.revocation.list] if self.revocation and self.revocation.list else []
+        named = (text.partition("/") for text in (*images, *self.papers_in, *lists))
+        return frozenset(host for host, slash, _ in named if slash and "*" not in host)
+
+    @cached_property
     def keys(self) -> Mapping[tuple[str, str], AnchorKey]:
         """Anchor and fingerprint to the key with its windows."""
         return {

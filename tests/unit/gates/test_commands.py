@@ -30,6 +30,9 @@ from retinue.cli.gates.judging import Judging
 from retinue.cli.options import Parser
 from retinue.cli.policy import take
 from retinue.cli.problems import BadUsage
+from retinue.client.client import Client
+from retinue.client.guard import Guard
+from retinue.client.transport import Settings, Transport
 from retinue.errors import RetinueError
 from retinue.gates.containerd import DESCRIPTOR
 from retinue.oci.manifest import Manifest
@@ -188,6 +191,37 @@ async def test_a_gate_follows_its_policy_and_keeps_the_last_good_one(
         with pytest.raises(PolicyInvalid):
             await judging.refresh()
         assert (await judging.about(parse(f"{registry.host}/app:1"))).allowed
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_gate_calls_its_own_machine_only_where_that_is_named(
+    registry: Registry, call: Call, tmp_path: Path, named: bool
+) -> None:
+    path = write(tmp_path, registry, "")
+    path.write_text(path.read_text().replace(f"{registry.host}/**", "**"))
+    words = containerd(registry, tmp_path, "1", SIGNED)
+    words += ["--local-registry", registry.host] * named
+    before = len(registry.calls)
+
+    code, out = await call(gate, *words, stdin=descriptor(SIGNED))
+
+    assert (code == 0) is named
+    assert ("is not asked" in out) is not named
+    assert (len(registry.calls) > before) is named
+
+
+async def test_a_policy_names_registries_for_as_long_as_it_holds(
+    registry: Registry, tmp_path: Path
+) -> None:
+    guard = Guard()
+    path = write(tmp_path, registry, "")
+    transport = Transport(Settings(guard=guard), random=lambda: 0.5)
+    async with Client(transport, lambda *_: None) as reached:
+        judging = Judging(reached, path)
+        assert (await judging(f"{registry.host}/app:1")).allowed
+        path.write_text(path.read_text().replace(f"{registry.host}/**", "**"))
+        await judging.refresh()
+    assert not guard.named
 
 
 async def test_a_policy_holds_at_once_even_where_its_list_cannot_be_fetched(

@@ -17,6 +17,14 @@ def judging(parser: argparse.ArgumentParser, deadline: float) -> None:
         help=f"answer within so many seconds, below the caller's own limit [{deadline:g}]",
     )
     options.network(parser)
+    parser.add_argument(
+        "--local-registry",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="call this registry although it is on this machine or its link; may be repeated"
+        " (those that the policy or --plain-http names are called without asking)",
+    )
 
 
 def serving(parser: argparse.ArgumentParser) -> None:

@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
 
 async def _ask(args: argparse.Namespace, call: "Call") -> "Answer":
     from retinue.cli.gates.judging import Judging
-    from retinue.cli.reach import client
+    from retinue.cli.reach import guarded
     from retinue.gates.judging import ask
 
-    async with client(args) as reached:
+    async with guarded(args) as reached:
         judge = Judging(reached, args.policy)
 
         async def about(_: str) -> "Decision":

@@ -26,6 +26,8 @@ class Judging:
         self._reached = reached
         self._path = path
         self._question: Question | None = None
+        self._guard = reached.transport.settings.guard
+        self._configured = self._guard.named if self._guard else frozenset[str]()
 
     @property
     def ready(self) -> bool:
@@ -38,6 +40,8 @@ class Judging:
         was known is judged by it, whose signer it may have declared compromised.
         """
         policy = trusting.from_file(self._path)
+        if self._guard is not None:
+            self._guard.named = self._configured | policy.hosts
         if self._question is not None:
             self._question = replace(self._question, policy=policy)
         self._question = await question(self._reached, policy, Operation.ADMISSION)

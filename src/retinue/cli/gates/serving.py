@@ -10,7 +10,7 @@ from typing import TypeAlias
 from retinue.cli.gates.judging import Judging
 from retinue.cli.output import note
 from retinue.cli.problems import BadUsage
-from retinue.cli.reach import client
+from retinue.cli.reach import guarded
 from retinue.gates.judging import Judge
 from retinue.gates.keeping import Kept
 from retinue.gates.server import Gate, Handler, Settings, TlsUnusable
@@ -36,7 +36,7 @@ async def _serve(args: argparse.Namespace, handlers: Handlers) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with client(args) as reached:
+    async with guarded(args) as reached:
         judging = Judging(reached, args.policy)
         await judging.refresh()
         kept = Kept(judging)
