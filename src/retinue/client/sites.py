@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from ipaddress import ip_address
 
-from retinue.oci.hosts import stands_alone
+from retinue.oci.hosts import is_loopback, stands_alone
 
 _PAIRS = {"nvcr.io": "authn.nvidia.com", "scw.cloud": "api.scaleway.com"}
 """Registries (with all below them) whose token server has a name of another site."""
@@ -36,7 +36,7 @@ def is_of_site(registry: str, server: str, named: Collection[str] = ()) -> bool:
     It is the same host, one below it, one beside it below a domain that has one owner, one that is
     known for this registry, or `named` by the user.
     """
-    if server == registry or server in named:
+    if server == registry or server in named or (is_loopback(server) and is_loopback(registry)):
         return True
     if _is_address(registry) or _is_address(server) or not stands_alone(registry):
         return False

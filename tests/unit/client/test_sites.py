@@ -25,6 +25,7 @@ from retinue.client.sites import is_of_site
         ("nvcr.io", "authn.nvidia.com"),
         ("acme.jfrog.io", "auth.acme.jfrog.io"),
         ("localhost", "localhost"),
+        ("127.0.0.1", "localhost"),
         ("10.0.0.5", "10.0.0.5"),
     ],
 )
@@ -46,6 +47,7 @@ def test_of_the_site(registry: str, server: str) -> None:
         ("reg.acme.com", "com"),
         ("registry", "auth.registry"),
         ("10.0.0.5", "10.0.0.6"),
+        ("reg.acme.com", "localhost"),
         ("1.0.0.5", "2.0.0.5"),
         ("2001:db8::1", "2001:db8::2"),
         ("xscw.cloud", "api.scaleway.com"),
