@@ -19,7 +19,13 @@ _SHARED = frozenset(
         *("github.io", "gitlab.io", "pkg.dev", "run.app", "appspot.com", "web.app", "vercel.app"),
         *("googleapis.com", "jfrog.io", "cloudsmith.io", "herokuapp.com", "netlify.app", "fly.dev"),
         *("ngrok.io", "ngrok.app", "nip.io", "sslip.io", "duckdns.org", "onrender.com"),
-        *("digitaloceanspaces.com", "backblazeb2.com", "linodeobjects.com", "b-cdn.net"),
+        *(
+            "digitaloceanspaces.com",
+            "backblazeb2.com",
+            "linodeobjects.com",
+            "b-cdn.net",
+            "scw.cloud",
+        ),
     }
 )
 """Domains below which names belong to different customers."""

@@ -48,6 +48,7 @@ def test_of_the_site(registry: str, server: str) -> None:
         ("registry", "auth.registry"),
         ("10.0.0.5", "10.0.0.6"),
         ("reg.acme.com", "localhost"),
+        ("rg.fr-par.scw.cloud", "evil.functions.fnc.fr-par.scw.cloud"),
         ("1.0.0.5", "2.0.0.5"),
         ("2001:db8::1", "2001:db8::2"),
         ("xscw.cloud", "api.scaleway.com"),
