@@ -75,7 +75,7 @@ async def _request(
             raise BlobMissing(digest)
         if response.status not in {200, 206, 416} or (response.status == 416 and not start):
             body = await response.read(SMALL)
-            raise session.refused(response.status, response.headers, body, f"blob {digest}")
+            raise session.refused(response, body, f"blob {digest}")
         yield response
 
 

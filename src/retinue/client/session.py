@@ -118,12 +118,16 @@ class Session:
 
     def refusal(self, answer: Answer, did: str) -> Refused:
         """The error for an answer that is not the expected one. `did`: what was refused."""
-        return self.refused(answer.status, answer.headers, answer.body, did)
+        return self.refused(answer, answer.body, did)
 
-    def refused(self, status: int, headers: Headers, body: bytes, did: str) -> Refused:
-        problem = refusal(self.host, self.repository, status, read_errors(body), did=did)
+    def refused(self, answer: Answer | Response, body: bytes, did: str) -> Refused:
+        """The same for an answer whose body was read apart. Who was asked elsewhere is named."""
+        if not self.same_host(answer.url):
+            did = f"{did} at {shown(self._place(answer.url))}, where it keeps that,"
+        diagnostics = read_errors(body)
+        problem = refusal(self.host, self.repository, answer.status, diagnostics, did=did)
         if isinstance(problem, RateLimited):
-            problem.retry_after = retry_after(headers)
+            problem.retry_after = retry_after(answer.headers)
         return problem
 
     def same_host(self, url: str) -> bool:

@@ -88,7 +88,7 @@ async def _in_one_stream(session: Session, blob: Blob, location: str) -> None:
         body = await response.read(1024 * 1024)
         if response.status // 100 != 2:
             what = f"blob {blob.digest}"
-            raise session.refused(response.status, response.headers, body, what)
+            raise session.refused(response, body, what)
 
 
 async def _in_chunks(session: Session, blob: Blob, location: str) -> None:

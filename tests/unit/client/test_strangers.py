@@ -10,7 +10,7 @@ import pytest
 from loopback import at_once, listening
 from retinue.client.client import Client
 from retinue.client.credentials.credential import Credential, IdentityToken, Password
-from retinue.client.errors import ProtocolViolation, StrangersChallenge
+from retinue.client.errors import ProtocolViolation, Refused, StrangersChallenge
 from retinue.client.remote import Remote
 from retinue.client.transport import Request, Settings, Transport
 from retinue.errors import RetinueError
@@ -105,6 +105,19 @@ async def test_where_an_upload_goes_no_credentials_are_to_be_had(credential: Cre
             await remote.put_blob(DIGEST, len(TEXT), chunks())
     assert len(heard) == 1
     assert unseen(heard)
+
+
+@pytest.mark.parametrize("status", [403, 410])
+async def test_who_refuses_elsewhere_is_named(status: int) -> None:
+    async with (
+        server(lambda _: answer(status)) as (cdn, _),
+        server(lambda _: answer(307, f"location: http://{cdn}/x")) as (host, _),
+        repository(host) as remote,
+    ):
+        with pytest.raises(Refused, match=f"at http://{cdn}"):
+            await read(remote)
+        with pytest.raises(Refused, match=f"at http://{cdn}"):
+            await remote.resolve("latest")
 
 
 async def test_a_next_page_is_not_fetched_elsewhere() -> None:
