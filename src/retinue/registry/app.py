@@ -271,8 +271,8 @@ def serve(config: Config) -> int:
     if config.traces:
         traces.require()
     listening.require_free(config.address)
-    os.umask(0o077)
     require_finished(config.data)
+    os.umask(0o077)
     password = None
     if config.read_only:
         _patiently(config, lambda: asyncio.run(_look(config)))
