@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from retinue.oci import names
 from retinue.oci.digest import Digest
 from retinue.oci.manifest import Manifest
 from retinue.oci.tags import cosign_tag, fallback_tag
-from retinue.registry.catalog import trash
+from retinue.registry.catalog import leases, queue, trash
 from retinue.registry.catalog.db import Catalog, Change, Row, Sql
 from retinue.registry.catalog.look import look
 from retinue.registry.catalog.postgres import PostgresCatalog
 from retinue.registry.gc import changes, execute, plan
-from retinue.registry.gc.execute import LEASE, LEASE_TIME, Settings, collect_once
+from retinue.registry.gc.execute import LEASE, LEASE_TIME, Settings, collect_once, leasehold
+from retinue.registry.gc.plan import SECOND
 from retinue.registry.gc.report import Item
 from retinue.registry.storage.files import FileBlobStore
 from world import BLOBS, CANDIDATES, DAY, HOUR, MANIFESTS, NAME, OBJECTS, PAPERS, TRASH, World
@@ -422,18 +424,44 @@ async def test_a_large_dead_group_goes_whole(world: World) -> None:
     assert await world.manifests() == set()
 
 
-async def test_3_the_lease_saves_work(world: World) -> None:
-    await world.execute(
-        "insert into lease (name, owner, until) values (:name, 'other', :until)",
-        LEASE,
-        world.now + LEASE_TIME,
-    )
+async def busy(world: World, clock: Callable[[], int]) -> bool:
+    """Whether a collector at this time finds that another is at work."""
+    settings = Settings(world.terms, world.delay, clock())
+    lease = leasehold(world.catalog, clock)
+    return (await collect_once(world.catalog, world.blobs, settings, lease=lease)).busy
+
+
+async def test_3_a_collector_that_was_killed_keeps_others_away_for_a_minute(world: World) -> None:
+    assert await leasehold(world.catalog, lambda: world.now).take()
+    assert await busy(world, lambda: world.now + 60 * SECOND - 1)
+    assert not await busy(world, lambda: world.now + 60 * SECOND)
+
+
+@pytest.mark.parametrize(("step", "lost"), [(LEASE_TIME * 3 // 4, False), (LEASE_TIME * 2, True)])
+async def test_3_a_lease_is_renewed_while_the_work_goes_on(
+    world: World, step: int, lost: bool
+) -> None:
+    """However long the whole takes. When another has it nevertheless, the rest is left to that."""
+    old_policy(world)
+    await world.push(image())
+    world.now += 2 * DAY
+    clock = count(world.now, step)
+    others: list[bool] = []
+    sweep = queue.sweep
+
+    def watched(*asked: Any) -> Change[Any]:
+        at = next(clock)
+        others.append((yield from leases.take(LEASE, "other", at, at + 2 * step + LEASE_TIME)))
+        return (yield from sweep(*asked))
+
     settings = Settings(world.terms, world.delay, world.now)
-    report = await collect_once(world.catalog, world.blobs, settings, owner="me")
-    assert report.busy
-    later = replace(settings, now=world.now + LEASE_TIME)
-    report = await collect_once(world.catalog, world.blobs, later, owner="me")
-    assert not report.busy
+    lease = leasehold(world.catalog, lambda: next(clock))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "sweep", watched)
+        report = await collect_once(world.catalog, world.blobs, settings, lease=lease)
+    assert others == [lost]
+    assert (report.busy, report.manifests) == (lost, 0 if lost else 1)
+    assert await world.execute("select owner from lease") == ([("other",)] if lost else [])
 
 
 async def test_two_collectors_at_once_do_the_work_of_one(world: World) -> None:

@@ -25,7 +25,8 @@ from retinue.oci.tags import cosign_tag, fallback_tag
 from retinue.registry.catalog import locks, manifests, objects
 from retinue.registry.catalog import repositories as repos
 from retinue.registry.catalog.db import Catalog, Change, Row, Sql
-from retinue.registry.content.delete import delete_blob, delete_manifest
+from retinue.registry.catalog.manifests import BeingDeleted
+from retinue.registry.content.delete import Place, delete_blob, delete_manifest, step
 from retinue.registry.content.errors import BlobUnknown, ManifestBlobUnknown, ManifestUnknown
 from retinue.registry.content.push import push
 from retinue.registry.content.tags import delete_tag
@@ -40,8 +41,8 @@ T = TypeVar("T")
 Make: TypeAlias = Callable[[], Change[Any]]
 STEPS = 500
 """More than any change here takes."""
-EXPECTED = (ManifestBlobUnknown, ManifestUnknown, BlobUnknown)
-"""What a client may be told when collection came first."""
+EXPECTED = (ManifestBlobUnknown, ManifestUnknown, BlobUnknown, BeingDeleted)
+"""What a client, or its registry, may be told when collection came first."""
 
 DOOMED = statement(
     """select o.digest from object o where o.location is null and not exists (
@@ -95,10 +96,12 @@ class Scene:
     def push(self, manifest: Manifest, *tags: str) -> Make:
         return lambda: push(self.world.order(manifest, *tags, name=self.name))
 
-    def collect_manifests(self, *which: Manifest) -> Make:
+    def collect_manifests(self, *which: Manifest, later: Sequence[Manifest] = ()) -> Make:
+        """`later`: what goes with these, in transactions that follow."""
         wanted = [each.digest for each in which]
+        spare = [each.digest for each in later]
         return lambda: changes.delete_manifests(
-            self.repository, wanted, self.world.terms, self.world.now
+            self.repository, wanted, self.world.terms, self.world.now, spare
         )
 
     def collect_blobs(self) -> Make:
@@ -397,6 +400,68 @@ async def test_deletion_of_what_is_due(world: World, database: str) -> None:
 
     async def check(scene: Scene, mine: Outcome[Any], theirs: Outcome[Any]) -> None:
         assert not await scene.holds(scene.image)
+
+    await every_cut(world, database, play, check)
+
+
+def part_of_a_group(scene: Scene) -> tuple[Manifest, Manifest]:
+    """Two papers of an image: one that is due with it, and one that is young."""
+    return artifact(scene.image), artifact(scene.image, annotations={"n": "young"})
+
+
+async def begin_group(world: World, scene: Scene) -> Make:
+    """The collector takes the image, and has not come to the paper yet."""
+    old, young = part_of_a_group(scene)
+    for each in (scene.image, old):
+        await world.push(each, name=scene.name)
+    world.now += 2 * DAY
+    await world.contents(scene.layer, scene.config, names.EMPTY_JSON, name=scene.name)
+    await world.push(young, name=scene.name)
+    return scene.collect_manifests(scene.image, later=[old])
+
+
+@pytest.mark.parametrize("what", ["image", "old paper", "new paper"])
+async def test_push_between_two_parts_of_a_group(world: World, database: str, what: str) -> None:
+    def pushed(scene: Scene) -> Manifest:
+        new = artifact(scene.image, annotations={"n": "new"})
+        return {"image": scene.image, "old paper": part_of_a_group(scene)[0], "new paper": new}[
+            what
+        ]
+
+    async def play(scene: Scene) -> tuple[Make, Make]:
+        return await begin_group(world, scene), scene.push(pushed(scene))
+
+    async def check(scene: Scene, mine: Outcome[Any], theirs: Outcome[Any]) -> None:
+        gone = mine.result == (scene.image.digest,)
+        assert await scene.holds(scene.image) is not gone
+        if theirs.error is None:
+            assert await scene.holds(pushed(scene))
+        place: Place | None = Place()
+        while place is not None:
+            end = partial(step, scene.repository, place, world.times)
+            place = await world.catalog.commit(end)
+        old, young = part_of_a_group(scene)
+        assert await scene.holds(young)
+        # What is pushed again while the image was there is young, and waits for its own grace.
+        again = what == "old paper" and theirs.error is None
+        assert await scene.holds(old) is (not gone or again)
+
+    await every_cut(world, database, play, check)
+
+
+async def test_upkeep_ends_a_group_that_a_collector_goes_on_with(
+    world: World, database: str
+) -> None:
+    async def play(scene: Scene) -> tuple[Make, Make]:
+        await world.catalog.commit(await begin_group(world, scene))
+        old, _ = part_of_a_group(scene)
+        end = partial(step, scene.repository, Place(), world.times)
+        return scene.collect_manifests(old, later=[scene.image]), end
+
+    async def check(scene: Scene, mine: Outcome[Any], theirs: Outcome[Any]) -> None:
+        old, young = part_of_a_group(scene)
+        assert not await scene.holds(old)
+        assert await scene.holds(young)
 
     await every_cut(world, database, play, check)
 

@@ -41,28 +41,26 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _collect(args: argparse.Namespace) -> "Report":
-    import secrets
-
     from retinue.cli.admin.store import now, store
-    from retinue.registry.gc.execute import collect_once
+    from retinue.registry.gc.execute import collect_once, leasehold
     from retinue.registry.upkeep.promise import agreed
-    from retinue.registry.upkeep.tasks import settings
+    from retinue.registry.upkeep.tasks import end_deletions, settings
 
     async with store(args, writes=not args.dry_run) as opened:
         asked = settings(opened.config, now())
         how = asked if args.shorten else await agreed(opened.catalog, asked)
-        return await collect_once(
-            opened.catalog,
-            opened.blobs,
-            how,
-            dry_run=args.dry_run,
-            owner=secrets.token_hex(8),
+        lease = leasehold(opened.catalog, now)
+        report = await collect_once(
+            opened.catalog, opened.blobs, how, dry_run=args.dry_run, lease=lease
         )
+        if not args.dry_run:
+            await end_deletions(opened.catalog, opened.config, now())
+        return report
 
 
 def _text(report: "Report") -> str:
     if report.busy:
-        return "another collection is under way; nothing was done"
+        return "another collection is under way; nothing more was done"
     lines = [f"{each.kind:<9} {each.repository or '-'}  {each.what}" for each in report.items]
     did = "would remove" if report.dry_run else "removed"
     lines.append(

@@ -163,18 +163,15 @@ def step(repository: int, place: Place, times: Times) -> Change[Place | None]:
             return None
     page = yield from deletions.papers(repository, deletion.subject, place.after, STEP)
     present = set((yield from manifests.present(repository, page)))
-    doomed = yield from _without_subject(repository, deletion.subject, present)
-    spared = present - doomed
+    ready = yield from deletions.idle(repository, deletion, present, times.now)
+    doomed = yield from _without_subject(repository, deletion.subject, ready)
     if doomed:
-        yield from deletions.begin(
-            repository, (yield from deletions.with_papers(repository, doomed))
-        )
+        below = yield from deletions.with_papers(repository, doomed)
+        yield from deletions.begin(repository, below, deletion.before)
         yield from _drop(repository, doomed, times, orphans=False)
-    yield from manifests.touch(repository, spared, times.now)
-    yield from candidates.enqueue(
-        (repository, candidates.MANIFEST, each, times.paper_due) for each in spared
-    )
-    gone, left = place.gone + len(doomed), place.spared + len(spared)
+    # What waits in the queue of collection already is looked at there.
+    yield from _orphans(repository, present - (doomed if deletion.before is None else ready), times)
+    gone, left = place.gone + len(doomed), place.spared + len(present - doomed)
     if len(page) == STEP:
         return Place(deletion, digests.to_bytes(page[-1]), gone, left)
     if gone and left:
@@ -182,6 +179,14 @@ def step(repository: int, place: Place, times: Times) -> Change[Place | None]:
     yield from deletions.end(deletion)
     yield from repos.papers_changed(repository)
     return Place()
+
+
+def _orphans(repository: int, papers: Collection[Digest], times: Times) -> Change[None]:
+    """They wait as papers without a subject from now on."""
+    yield from manifests.touch(repository, papers, times.now)
+    yield from candidates.enqueue(
+        (repository, candidates.MANIFEST, each, times.paper_due) for each in papers
+    )
 
 
 def _same(repository: int, place: Place) -> Change[Deletion | None]:

@@ -5,11 +5,14 @@ Generators, so that tests can step another change between any two statements.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec import Struct
+
 from retinue.oci.digest import Digest
 from retinue.oci.links import Link, Rel
 from retinue.registry.catalog import (
     candidates,
     collect,
+    deletions,
     links,
     locks,
     manifests,
@@ -32,6 +35,9 @@ from retinue.registry.gc.plan import (
     plan_blobs,
 )
 from retinue.registry.gc.standing import stand
+
+ORPHANS = 100
+"""Papers whose grace starts in the transaction that deletes their subject."""
 
 
 def plan_manifests(
@@ -76,7 +82,7 @@ def delete_manifests(
     """Delete what is still dead of a planned batch; returns it.
 
     Nothing goes when any of it is kept by something that the plan did not know. `spare`: members
-    of later batches, whose grace does not start anew.
+    of later batches, whose grace does not start anew; until they are gone too, no list has them.
     """
     yield from locks.exclusive(repository)
     if (yield from collect.other_version(repository)) is not None:
@@ -97,23 +103,47 @@ def _drop(
     names = yield from tags.drop_of(repository, gone)
     stated = yield from links.drop_witnesses(repository, [*gone, *names])
     stated += yield from collect.drop_sources(repository, gone)
-    left = yield from links.to(repository, gone)
     yield from manifests.drop(repository, gone)
     pairs = {(link.source, link.target) for link in stated if link.rel is Rel.SUBJECT}
     yield from papers.withdraw(repository, pairs)
-    yield from _release(repository, stated, left, spare, terms, now)
+    about = {subject for _, subject in pairs}
+    left = yield from _left(repository, set(gone), about, spare)
+    yield from deletions.begin(repository, left.subjects & set(gone), now - terms.grace)
+    yield from deletions.begin(repository, left.subjects - set(gone), now - terms.paper_grace)
+    yield from _release(repository, stated, left.orphans, spare, terms, now)
     yield from candidates.enqueue(
         (candidates.NOWHERE, candidates.OBJECT, digest, now) for digest in gone
     )
     yield from queue.drop(repository, candidates.MANIFEST, gone, now)
-    if pairs:
+    if pairs or left.subjects:
         yield from repos.papers_changed(repository)
+
+
+class Left(Struct, frozen=True):
+    """Papers of what went. `orphans` wait from now on; those of `subjects` go in steps (ADR 19):
+    some are in later batches, or there are very many."""
+
+    orphans: frozenset[Digest]
+    subjects: frozenset[Digest]
+
+
+def _left(
+    repository: int, gone: set[Digest], about: Collection[Digest], spare: Collection[Digest]
+) -> Change[Left]:
+    """`about`: subjects of what went; of those that are not there all papers go, or none."""
+    absent = set(about) - set((yield from manifests.present(repository, about)))
+    left = yield from deletions.left(repository, gone | absent, ORPHANS + 1)
+    cut = {subject for paper, subject in left if paper in spare}
+    if len(left) > ORPHANS:
+        cut = yield from deletions.with_papers(repository, gone | absent)
+    orphans = (paper for paper, subject in left if subject in gone - cut)
+    return Left(frozenset(orphans), frozenset(cut))
 
 
 def _release(
     repository: int,
     stated: Sequence[Link],
-    left: Sequence[Link],
+    orphans: Collection[Digest],
     spare: Collection[Digest],
     terms: Terms,
     now: int,
@@ -121,8 +151,7 @@ def _release(
     """The grace of what lost its keeper starts now (storage rule 13)."""
     parts = {link.target for link in stated if link.rel is not Rel.SUBJECT}
     kept = (parts | {link.source for link in stated if link.rel is Rel.SUBJECT}) - set(spare)
-    orphans = {link.source for link in left if link.rel is Rel.SUBJECT} - set(spare)
-    yield from manifests.touch(repository, kept | orphans, now)
+    yield from manifests.touch(repository, kept | set(orphans), now)
     yield from objects.touch_blobs(repository, parts, now)
     due = now + terms.grace
     yield from candidates.enqueue(

@@ -6,22 +6,28 @@ the lease only saves their work.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
 from retinue.oci.digest import Digest
 from retinue.oci.walk import TooMany
-from retinue.registry.catalog import candidates, collect, expiry, leases, queue, trash
+from retinue.registry.catalog import candidates, collect, expiry, queue, trash
 from retinue.registry.catalog.db import Catalog, Change, Freeing
+from retinue.registry.catalog.leases import Leasehold, Superseded
 from retinue.registry.catalog.look import look
 from retinue.registry.gc import changes
 from retinue.registry.gc.plan import SECOND, Plan, Terms
 from retinue.registry.gc.report import Report
 from retinue.registry.storage.blobstore import BlobStore
 
+T = TypeVar("T")
+
 LEASE = "gc"
-LEASE_TIME = 600 * SECOND
+LEASE_TIME = 60 * SECOND
+"""How long a collector that died keeps others away; one that works renews it."""
 PAGE = 200
 """Candidates that are looked at together."""
 PAGES = 500
@@ -49,8 +55,20 @@ class Work(Struct, frozen=True):
     blobs: BlobStore
     settings: Settings
     report: Report
+    lease: Leasehold | None
     told: set[tuple[int, Digest]]
     """Manifests that a dry run has named: they are candidates still, and may come up again."""
+
+    async def commit(self, change: Callable[[], Change[T]]) -> T:
+        """A change while the lease is held. Raises Superseded, CatalogUnavailable."""
+        if self.lease is not None:
+            await self.lease.keep()
+        return await self.catalog.commit(change)
+
+
+def leasehold(catalog: Catalog, clock: Callable[[], int]) -> Leasehold:
+    """The lease of one collector, not taken yet."""
+    return Leasehold(catalog, LEASE, secrets.token_hex(8), LEASE_TIME, clock)
 
 
 async def collect_once(
@@ -59,34 +77,38 @@ async def collect_once(
     settings: Settings,
     *,
     dry_run: bool = False,
-    owner: str | None = None,
+    lease: Leasehold | None = None,
 ) -> Report:
     """Look at all that is due. A dry run names what a run would delete now, and writes nothing.
 
-    `owner` takes the lease under that name, and does nothing while somebody else has it; without,
-    no lease is asked for. Raises CatalogUnavailable, StorageFailed.
+    `lease` is taken and kept; nothing is done while somebody else has it. Without, none is asked
+    for: it saves work, no more. Raises CatalogUnavailable, StorageFailed.
     """
-    work = Work(catalog, blobs, settings, Report(dry_run=dry_run), set())
+    work = Work(catalog, blobs, settings, Report(dry_run=dry_run), lease, set())
     if dry_run:
         await _candidates(work)
         return work.report
-    if owner is None:
+    if lease is None:
         await _run(work)
-        return work.report
-    now = settings.now
-    if not await catalog.commit(Freeing(leases.take, LEASE, owner, now, now + LEASE_TIME)):
+    elif await lease.take():
+        await _run_alone(work, lease)
+    else:
         work.report.busy = True
-        return work.report
+    return work.report
+
+
+async def _run_alone(work: Work, lease: Leasehold) -> None:
     try:
         await _run(work)
+    except Superseded:
+        work.report.busy = True
     finally:
-        await catalog.commit(Freeing(leases.release, LEASE, owner))
-    return work.report
+        await lease.release()
 
 
 async def _run(work: Work) -> None:
     now = work.settings.now
-    await work.catalog.commit(Freeing(queue.sweep, now, SWEEP))
+    await work.commit(Freeing(queue.sweep, now, SWEEP))
     await _candidates(work)
     await _uploads(work)
     await _trash(work)
@@ -146,7 +168,7 @@ async def _skip(
     work.report.skipped[name] = why
     if not work.report.dry_run:
         later = dict.fromkeys(wanted, work.settings.now + LATER)
-        await work.catalog.commit(Freeing(queue.postpone, repository, kind, later))
+        await work.commit(Freeing(queue.postpone, repository, kind, later))
 
 
 async def _manifests(work: Work, repository: int, name: str, wanted: Sequence[Digest]) -> None:
@@ -157,9 +179,8 @@ async def _manifests(work: Work, repository: int, name: str, wanted: Sequence[Di
         work.told.update((repository, digest) for digest in gone)
     else:
         gone = await _delete_manifests(work, repository, plan)
-        await work.catalog.commit(
-            Freeing(changes.settle, repository, candidates.MANIFEST, plan, now)
-        )
+        for part in plan.kept(PAGE):
+            await work.commit(Freeing(changes.settle, repository, candidates.MANIFEST, part, now))
     work.report.manifests += len(gone)
     for digest in gone:
         work.report.add("manifest", name, digest)
@@ -174,7 +195,7 @@ async def _delete_manifests(work: Work, repository: int, plan: Plan) -> list[Dig
     planned = _planned(plan)
     gone: list[Digest] = []
     for batch in plan.batches:  # at most as many as the walk may meet, by BATCH
-        gone += await work.catalog.commit(
+        gone += await work.commit(
             Freeing(changes.delete_manifests, repository, batch, terms, now, spare=planned)
         )
     return gone
@@ -186,7 +207,7 @@ async def _blobs(work: Work, repository: int, name: str, wanted: Sequence[Digest
         gone = _planned(await look(work.catalog, changes.blob_plan(repository, wanted, terms, now)))
     else:
         gone = list(
-            await work.catalog.commit(Freeing(changes.delete_blobs, repository, wanted, terms, now))
+            await work.commit(Freeing(changes.delete_blobs, repository, wanted, terms, now))
         )
     work.report.blobs += len(gone)
     for digest in gone:
@@ -198,7 +219,7 @@ async def _objects(work: Work, wanted: Sequence[Digest]) -> None:
     if work.report.dry_run:
         gone = await look(work.catalog, trash.unheld(wanted))
     else:
-        gone = await work.catalog.commit(Freeing(changes.delete_objects, wanted, now, delay))
+        gone = await work.commit(Freeing(changes.delete_objects, wanted, now, delay))
     work.report.objects += len(gone)
     work.report.bytes += sum(one.size for one in gone)
     for one in gone:
@@ -212,13 +233,13 @@ async def _uploads(work: Work) -> None:
         found = await look(work.catalog, expiry.expired(now, PAGE))
         if not found:
             return
-        dead = await work.catalog.commit(Freeing(expiry.kill, found, now))
+        dead = await work.commit(Freeing(expiry.kill, found, now))
         for session, place in dead.items():
             if place:
                 await work.blobs.discard(place)
             work.report.add("upload", "", session)
         work.report.uploads += len(dead)
-        await work.catalog.commit(Freeing(expiry.forget, dead))
+        await work.commit(Freeing(expiry.forget, dead))
 
 
 async def _trash(work: Work) -> None:
@@ -229,7 +250,7 @@ async def _trash(work: Work) -> None:
             return
         for location in locations:
             await work.blobs.remove(location)
-        await work.catalog.commit(Freeing(trash.forget, locations))
+        await work.commit(Freeing(trash.forget, locations))
         work.report.files += len(locations)
 
 

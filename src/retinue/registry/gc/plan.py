@@ -2,11 +2,13 @@
 
 Liveness is a walk upward with a visited set, never a count: an index may contain A and carry the
 tag `sha256-<A>`, so that each keeps the other (storage rule 13). What no root is reached from is
-dead, and dead manifests that keep one another go together, in one transaction: whoever pushes an
-image again between two of them would have some of its papers back, and others not.
+dead, and dead manifests that keep one another go together: a client that pushes an image again
+between two of them would have some of its papers back, and others not. What is too much for one
+transaction goes in several, and the catalog says meanwhile that it is going (ADR 19).
 """
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -18,12 +20,18 @@ SECOND = 1_000_000
 """Times are in microseconds."""
 
 BATCH = 64
-"""Manifests that one transaction deletes, while pushes wait; only a group may be larger, for it goes
-whole."""
+"""Manifests that one transaction deletes, while pushes wait, of many groups or of a part of one."""
+
+WHOLE = 200
+"""Manifests of one group that go in one transaction. Of more, what keeps others goes first."""
 
 MOST = 100_000
 """Manifests that one walk visits before it gives up, and spares what it was asked about. So no
 group is larger."""
+
+
+Cycle: TypeAlias = tuple[Digest, ...]
+"""Manifests that keep each other in a circle, or one alone."""
 
 
 class Terms(Struct, frozen=True):
@@ -45,7 +53,8 @@ class Standing(Struct, frozen=True):
     `parents` refer to it; `subjects` are what it is about, as far as that counts (a tag that was
     moved on says nothing any more). Both may name manifests that are not there. `paper`: it lives
     by its subjects alone; `elsewhere`: another repository has one of them, as where papers are kept
-    apart from images. `waits` is when its candidate falls due, 0 without one.
+    apart from images. `going`: the deletion of a subject has begun, and takes this along. `waits` is
+    when its candidate falls due, 0 without one.
     """
 
     digest: Digest
@@ -59,6 +68,7 @@ class Standing(Struct, frozen=True):
     parents: tuple[Digest, ...] = ()
     subjects: tuple[Digest, ...] = ()
     elsewhere: bool = False
+    going: bool = False
 
     def keepers(self) -> tuple[Digest, ...]:
         return (*self.parents, *self.subjects)
@@ -81,6 +91,13 @@ class Plan(Struct, frozen=True):
     batches: tuple[tuple[Digest, ...], ...]
     later: Mapping[Digest, int]
     settled: tuple[Digest, ...]
+
+    def kept(self, most: int) -> Iterator["Plan"]:
+        """What becomes of those that stay, in parts for one transaction each."""
+        later = tuple(self.later.items())
+        for start in range(0, max(len(later), len(self.settled)), most):
+            end = start + most
+            yield Plan((), dict(later[start:end]), self.settled[start:end])
 
 
 def ascend(
@@ -133,8 +150,10 @@ def root(
 ) -> Root | None:
     """Whether this is a root, once it is known which of its subjects are present."""
     found = lasting_root(standing, terms, now)
-    if found or not standing.paper or any(s in standings for s in standing.subjects):
+    if found or not standing.paper or standing.going:
         return found
+    if any(subject in standings for subject in standing.subjects):
+        return None
     if standing.elsewhere:  # nobody tells us here when it goes: we look again
         return Root("paper whose subject is in another repository", now + terms.paper_grace)
     until = standing.touched + terms.paper_grace
@@ -203,20 +222,32 @@ def _kept_by(roots: Iterable[Digest], standings: Mapping[Digest, Standing]) -> s
     return alive
 
 
-def _batches(groups: Iterable[Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]:
-    batch: list[Digest] = []
+def _batches(groups: Iterable[Sequence[Cycle]]) -> Iterable[tuple[Digest, ...]]:
+    """Small groups whole, as many as fit; of large ones as many cycles as fit."""
+    small: list[Cycle] = []
     for group in groups:
-        if batch and len(batch) + len(group) > BATCH:
+        whole = tuple(digest for cycle in group for digest in cycle)
+        if len(whole) > WHOLE:
+            yield from _packed(group)
+        else:
+            small.append(whole)
+    yield from _packed(small)
+
+
+def _packed(parts: Iterable[Cycle]) -> Iterable[tuple[Digest, ...]]:
+    batch: list[Digest] = []
+    for part in parts:
+        if batch and len(batch) + len(part) > BATCH:
             yield tuple(batch)
             batch = []
-        batch.extend(group)
+        batch.extend(part)
     if batch:
         yield tuple(batch)
 
 
-def _groups(dead: Mapping[Digest, Standing]) -> Iterable[Sequence[Digest]]:
+def _groups(dead: Mapping[Digest, Standing]) -> Iterable[Sequence[Cycle]]:
     """Manifests that keep each other, however far apart, or that something absent kept; in each,
-    keepers first."""
+    keepers first, and last what keeps nothing."""
     above = {
         digest: [keeper for keeper in standing.keepers() if keeper in dead]
         for digest, standing in dead.items()
@@ -232,14 +263,14 @@ def _groups(dead: Mapping[Digest, Standing]) -> Iterable[Sequence[Digest]]:
         for number, first in enumerate(dead)
         for digest in _finished(beside, first, seen)
     }
-    groups: dict[int, list[Digest]] = {}
-    for cycle in _cycles(above):
-        for digest in cycle:
-            groups.setdefault(group[digest], []).append(digest)
+    keeping = {keeper for keepers in above.values() for keeper in keepers}
+    groups: dict[int, list[Cycle]] = {}
+    for cycle in sorted(_cycles(above), key=keeping.isdisjoint):
+        groups.setdefault(group[cycle[0]], []).append(cycle)
     return groups.values()
 
 
-def _cycles(above: Mapping[Digest, Sequence[Digest]]) -> Iterable[tuple[Digest, ...]]:
+def _cycles(above: Mapping[Digest, Sequence[Digest]]) -> Iterable[Cycle]:
     """Manifests that keep each other in a circle, together; keepers first (Kosaraju's algorithm)."""
     kept: dict[Digest, list[Digest]] = {digest: [] for digest in above}
     for digest, those in above.items():

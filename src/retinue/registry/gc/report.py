@@ -24,7 +24,7 @@ class Report:
 
     `bytes` is the size of objects. `files` were removed from the trash. `skipped` maps
     repositories in which nothing was looked at to the reason. `busy`: somebody else collects, and
-    nothing was done.
+    nothing more was done.
     """
 
     dry_run: bool = False

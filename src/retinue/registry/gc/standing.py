@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
@@ -11,9 +12,10 @@ from retinue.oci import tags
 from retinue.oci.digest import Digest
 from retinue.oci.tags import ImpliedTag
 from retinue.oci.walk import TooMany
-from retinue.registry.catalog import collect
+from retinue.registry.catalog import collect, deletions
 from retinue.registry.catalog.collect import MOST_LINKS, Said, Times
 from retinue.registry.catalog.db import Change
+from retinue.registry.catalog.deletions import Deletion
 from retinue.registry.gc.plan import Standing
 
 T = TypeVar("T")
@@ -45,17 +47,22 @@ def stand(repository: int, asked: Collection[Digest]) -> Change[tuple[Standing, 
     papers |= {digest for digest, _ in named.implied}
     about = {subject for digest in papers for subject in subjects.get(digest, ())}
     away = (yield from collect.elsewhere(repository, about)) if about else set[Digest]()
-    return tuple(_standing(one, named.ordinary, papers, parents, subjects, away) for one in found)
+    going = {one.subject: one for one in (yield from deletions.under_way(repository, about))}
+    standing = partial(_standing, named.ordinary, papers, parents, subjects, away, going)
+    return tuple(map(standing, found))
 
 
 def _standing(
-    times: Times,
     ordinary: Collection[Digest],
     papers: Collection[Digest],
     parents: Keepers,
     subjects: Keepers,
     away: Collection[Digest],
+    going: Mapping[Digest, Deletion],
+    times: Times,
 ) -> Standing:
+    about = subjects.get(times.digest, ())
+    ended = [going[subject].before for subject in about if subject in going]
     return Standing(
         times.digest,
         tagged=times.digest in ordinary,
@@ -66,8 +73,9 @@ def _standing(
         pulled=times.pulled,
         waits=times.waits,
         parents=tuple(parents.get(times.digest, ())),
-        subjects=tuple(subjects.get(times.digest, ())),
-        elsewhere=any(subject in away for subject in subjects.get(times.digest, ())),
+        subjects=tuple(about),
+        elsewhere=any(subject in away for subject in about),
+        going=any(before is None or times.touched <= before for before in ended),
     )
 
 

@@ -1,15 +1,14 @@
 """Upkeep as the worker runs it: each task takes the services, and one turn."""
 
 import logging
-import secrets
 
 from retinue.registry.catalog import deletions, links, meta
-from retinue.registry.catalog.db import Freeing
+from retinue.registry.catalog.db import Catalog, Freeing
 from retinue.registry.config import Config
 from retinue.registry.content.delete import finish
 from retinue.registry.content.services import Services
 from retinue.registry.content.times import times
-from retinue.registry.gc.execute import Settings, collect_once, log_report
+from retinue.registry.gc.execute import Settings, collect_once, leasehold, log_report
 from retinue.registry.gc.plan import SECOND, Terms
 from retinue.registry.upkeep.promise import promise
 from retinue.registry.upkeep.relink import relink
@@ -46,13 +45,19 @@ async def collect(services: Services) -> None:
         grace = int(services.config.grace * SECOND)
         done = await relink(services.catalog, now=now, grace=grace)
         _log.info("extracted the links of %d manifests again", done.manifests)
-    async for page in services.catalog.pages(deletions.REPOSITORIES, 0):
-        for (repository,) in page:  # a process may have ended in the middle of a deletion
-            assert isinstance(repository, int)
-            await finish(services.catalog, repository, times(services.config, now))
+    await end_deletions(services.catalog, services.config, now)
     how = settings(services.config, now)
-    owner = secrets.token_hex(8)
-    log_report(await collect_once(services.catalog, services.blobs, how, owner=owner))
+    lease = leasehold(services.catalog, services.clock)
+    log_report(await collect_once(services.catalog, services.blobs, how, lease=lease))
+    await end_deletions(services.catalog, services.config, services.clock())
+
+
+async def end_deletions(catalog: Catalog, config: Config, now: int) -> None:
+    """Those that a process has left in the middle, and what collection has left to do (ADR 19)."""
+    async for page in catalog.pages(deletions.REPOSITORIES, 0):
+        for (repository,) in page:
+            assert isinstance(repository, int)
+            await finish(catalog, repository, times(config, now))
 
 
 async def scrub(services: Services) -> None:
