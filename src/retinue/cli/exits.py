@@ -129,6 +129,7 @@ CODES: Mapping[str, int] = {
     "retinue.registry.catalog.db.CatalogUnavailable": UNREACHABLE,
     "retinue.registry.catalog.db.ConstraintViolated": FAILED,
     "retinue.registry.catalog.localdisk.NetworkFilesystem": LOCAL,
+    "retinue.registry.catalog.leases.Superseded": UNREACHABLE,
     "retinue.registry.catalog.manifests.BeingDeleted": UNREACHABLE,
     "retinue.registry.catalog.meta.MetaMissing": WRONG_CONTENT,
     "retinue.registry.catalog.migrate.ForeignData": LOCAL,

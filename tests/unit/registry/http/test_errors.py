@@ -33,6 +33,7 @@ NEVER = {
     "retinue.registry.http.traces": "before anything is served",
     "retinue.registry.access.rules": "before anything is served",
     "retinue.registry.access.htpasswd": "before anything is served, then logged",
+    "retinue.registry.catalog.leases": "a collector stops, and says that another one is at work",
     "retinue.registry.catalog.localdisk": "when the catalog is opened",
     "retinue.registry.catalog.meta": "when the catalog is opened",
     "retinue.registry.catalog.migrate": "when the catalog is opened",
