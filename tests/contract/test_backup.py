@@ -26,7 +26,7 @@ from retinue.registry.upkeep.backup import (
     backup,
 )
 from retinue.registry.upkeep.checks import Checks
-from retinue.registry.upkeep.copyreport import CopyReport
+from retinue.registry.upkeep.datareport import DataReport
 from retinue.registry.upkeep.fsck import fsck
 from retinue.registry.upkeep.restore import NoBackup, OtherDatabase, restore
 from world import CANDIDATES, DAY, HOUR, LOCATIONS, MANIFESTS, World, statement
@@ -71,13 +71,13 @@ async def fill(world: World) -> None:
     await world.large(b"y" * 3000)
 
 
-async def back_up(world: World, database: str, target: Path, **more: Any) -> CopyReport:
+async def back_up(world: World, database: str, target: Path, **more: Any) -> DataReport:
     assert isinstance(world.blobs, FileBlobStore)
     source = Source(world.catalog, database, world.blobs._root.path)
     return await backup(source, target, clock=lambda: world.now, **more)
 
 
-async def bring_back(world: World, target: Path, where: tuple[Path, str]) -> CopyReport:
+async def bring_back(world: World, target: Path, where: tuple[Path, str]) -> DataReport:
     return await restore(target, *where, now=world.now, grace=world.terms.grace)
 
 

@@ -18,7 +18,7 @@ from retinue.registry.catalog.opening import open_catalog, sqlite_path
 from retinue.registry.storage.files import FileBlobStore
 from retinue.registry.upkeep.backup import Source, backup
 from retinue.registry.upkeep.checks import Checks
-from retinue.registry.upkeep.copyreport import CopyReport
+from retinue.registry.upkeep.datareport import DataReport
 from retinue.registry.upkeep.findings import Kind
 from retinue.registry.upkeep.fsck import fsck
 from retinue.registry.upkeep.restore import restore
@@ -105,7 +105,7 @@ def data_of(world: World) -> Path:
     return world.blobs._root.path
 
 
-async def back_up(world: World, database: str, target: Path, *, link: bool = False) -> CopyReport:
+async def back_up(world: World, database: str, target: Path, *, link: bool = False) -> DataReport:
     source = Source(world.catalog, database, data_of(world))
     return await backup(source, target, clock=lambda: world.now, link=link, verify=True)
 

@@ -208,7 +208,7 @@ def check_purpose(chain: Chain) -> None:
 
 
 def principal_of(leaf: x509.Certificate, key: str) -> str:
-    """Who signed: the name that was certified; nothing of the chain, which nobody signs along.
+    """Who signed: the name that was certified; nothing of the chain, which the signature does not cover.
 
     Without a name it is the key, by its fingerprint.
     """

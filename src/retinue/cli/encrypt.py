@@ -130,7 +130,7 @@ async def _copy(args: argparse.Namespace, source_at: "Location", sink_at: "Locat
 async def _left_behind(
     args: argparse.Namespace, source: "Source", image: "Manifest"
 ) -> "Sequence[Digest]":
-    """The papers that do not come along; raises BadUsage where nobody said that they may be left."""
+    """The papers that do not come along; raises BadUsage unless --without-papers allows it."""
     from retinue.crypt.errors import NotEncryptable
     from retinue.crypt.image import papers_about
 

@@ -171,7 +171,7 @@ def _change(
 async def _publish(
     args: argparse.Namespace, reached: "Client", policy: "Policy", signer: "Signer", change: Any
 ) -> "Revocations":
-    """Make, sign and publish the next version; raises NoAnchor for who is no revoker, ListDisowned for
+    """Make, sign and publish the next version; raises NoAnchor if the signer is not a revoker, ListDisowned for
     a revoker's key that does not count."""
     from datetime import UTC, datetime
 

@@ -14,7 +14,7 @@ from retinue.cli import exits, options, serve
 from retinue.cli.render import clean, count, emit, size
 
 if TYPE_CHECKING:
-    from retinue.registry.upkeep.copyreport import CopyReport
+    from retinue.registry.upkeep.datareport import DataReport
 
 
 _ADVICE = ("what is damaged is not in the backup, all else is: see retinue admin fsck",)
@@ -41,14 +41,14 @@ def run(args: argparse.Namespace) -> int:
     return exits.DONE if report.whole else exits.FAILED
 
 
-def lost(report: "CopyReport") -> list[str]:
+def lost(report: "DataReport") -> list[str]:
     """What a copy lacks, a line each."""
     lines = [clean(f"not copied: {each.digest}: {each.why}") for each in report.lost]
     more = report.missing + report.damaged - len(lines)
     return [*lines, f"and {more} more"] if more > 0 else lines
 
 
-async def _backup(args: argparse.Namespace) -> "CopyReport":
+async def _backup(args: argparse.Namespace) -> "DataReport":
     from retinue.cli.admin.store import now, store
     from retinue.registry.upkeep.backup import Source, backup
 

@@ -18,7 +18,7 @@ from retinue.cli.admin.backup import lost
 from retinue.cli.render import count, emit, size
 
 if TYPE_CHECKING:
-    from retinue.registry.upkeep.copyreport import CopyReport
+    from retinue.registry.upkeep.datareport import DataReport
 
 
 _ADVICE = ("what is damaged is not served, all else is: push it again",)
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     return exits.DONE if report.whole else exits.FAILED
 
 
-async def _restore(args: argparse.Namespace) -> "CopyReport":
+async def _restore(args: argparse.Namespace) -> "DataReport":
     from retinue.cli.admin.store import now
     from retinue.cli.serve import load_config
     from retinue.registry.gc.plan import SECOND

@@ -26,7 +26,7 @@ from retinue.registry.catalog.readonly import CatalogReadOnly
 from retinue.registry.catalog.snapshot import Copy
 from retinue.registry.storage import copying, places
 from retinue.registry.storage.copying import CopyDamaged
-from retinue.registry.upkeep.copyreport import CopyReport
+from retinue.registry.upkeep.datareport import DataReport
 from retinue.registry.upkeep.soundness import unsound_rows
 
 FORMAT = 1
@@ -86,7 +86,7 @@ async def backup(
     clock: Callable[[], int],
     link: bool = True,
     verify: bool = False,
-) -> CopyReport:
+) -> DataReport:
     """Make one in `target`, which is new or empty.
 
     `link`: files get a second name where the file system can, instead of a copy. `verify`: hash
@@ -101,7 +101,7 @@ async def backup(
     try:
         with Root(source.data) as taking, Root(target) as giving:
             await asyncio.to_thread(copying.make_places, giving)
-            work = Copying(taking, giving, link, verify, CopyReport())
+            work = Copying(taking, giving, link, verify, DataReport())
             await _copy_all(source, target, hold, work)
             if verify:
                 await _check_rows(source.catalog, hold, work.report)
@@ -119,7 +119,7 @@ class Copying:
     giving: Root
     link: bool
     verify: bool
-    report: CopyReport
+    report: DataReport
 
 
 class Hold:
@@ -197,7 +197,7 @@ async def _all_copies(catalog: Catalog) -> AsyncIterator[Sequence[Copy]]:
         yield [Copy(each, None, places.digest_of(each)) for each in locations]
 
 
-async def _check_rows(catalog: Catalog, hold: Hold, report: CopyReport) -> None:
+async def _check_rows(catalog: Catalog, hold: Hold, report: DataReport) -> None:
     """Bytes that are rows are in the copy of the database as they are."""
     async for page in catalog.pages(check.ALL_OBJECTS, 0):
         sound = [one for one in check.stored_objects(page) if not one.quarantined]

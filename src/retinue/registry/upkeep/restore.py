@@ -20,7 +20,7 @@ from retinue.registry.storage import copying, identity, places, unfinished
 from retinue.registry.storage.copying import CopyDamaged
 from retinue.registry.storage.unfinished import require_finished
 from retinue.registry.upkeep.backup import CATALOG, FORMAT, NOTE, Note, TargetNotEmpty
-from retinue.registry.upkeep.copyreport import CopyReport
+from retinue.registry.upkeep.datareport import DataReport
 from retinue.registry.upkeep.soundness import unsound_rows
 
 MAX_NOTE = 64 * 1024
@@ -71,7 +71,7 @@ async def restore(
     now: int,
     grace: int,
     entropy: Callable[[int], bytes] = os.urandom,
-) -> CopyReport:
+) -> DataReport:
     """Make a registry in `data`, which is new or empty, of the backup in `folder`.
 
     It has an identity of its own: its catalog is not one for the folder that was backed up.
@@ -116,7 +116,7 @@ class Restoring:
     """Files from `folder` to `data`, and what the report says of them. Blocks, but for `condemn`."""
 
     def __init__(self, folder: Path, data: Path, identity: str) -> None:
-        self.report = CopyReport()
+        self.report = DataReport()
         self.identity = identity
         self._folder = folder
         self._data = data

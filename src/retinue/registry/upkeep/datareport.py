@@ -16,7 +16,7 @@ class Lost:
 
 
 @dataclass(slots=True)
-class CopyReport:
+class DataReport:
     """`files` and `bytes` that were copied. `missing`: their files were gone before; `damaged`:
     what was there is not what its digest says, or cannot be read. Neither is in the copy."""
 
